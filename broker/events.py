@@ -1,0 +1,189 @@
+"""The facts that the audit log is made of: one constructor a fact, named for grep.
+
+An event is denormalised: it says by itself who did what to which target. It never holds a token,
+a credential or a clear sensitive value: statement texts arrive here already redacted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from broker.model import Identity, Session, Statement, Verdict
+
+Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
+
+STATEMENT_LIMIT = 8192  # characters of a statement kept in an event; its digest is always whole
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One fact. `actor` is who caused it (``kind:name@issuer`` or ``broker``), `sid` the session.
+
+    The log adds id, time and sequence. `fields` holds JSON values without floats.
+    """
+
+    type: str
+    actor: str
+    fields: Mapping[str, Json]
+    sid: str | None = None
+
+
+def _about(session: Session) -> dict[str, Json]:
+    identity = session.identity
+    return {
+        "identity": str(identity),
+        "acting_for": identity.acting_for,
+        "target": session.target,
+    }
+
+
+def login_granted(identity: Identity, *, source: str, ttl_s: int) -> Event:
+    """A certificate was issued."""
+    return Event(
+        "login.granted",
+        str(identity),
+        {
+            "issuer": identity.issuer,
+            "subject": identity.subject,
+            "groups": list(identity.groups),
+            "acting_for": identity.acting_for,
+            "claims": dict(identity.claims),
+            "fingerprint": identity.fingerprint,
+            "serial": identity.serial,
+            "source": source,
+            "ttl_s": ttl_s,
+        },
+    )
+
+
+def login_refused(why: str, *, source: str, fingerprint: str, issuer: str | None) -> Event:
+    """A token or certificate did not prove what it claims."""
+    return Event(
+        "login.refused",
+        "unknown",
+        {"why": why, "source": source, "fingerprint": fingerprint, "issuer": issuer},
+    )
+
+
+def session_opened(session: Session) -> Event:
+    """A way through to a target begins."""
+    identity = session.identity
+    fields = _about(session) | {
+        "kind": session.target_kind,
+        "way": session.way.value,
+        "reason": session.reason,
+        "source": session.source,
+        "serial": identity.serial,
+        "claims": dict(identity.claims),
+        "config": session.config_hash,
+    }
+    return Event("session.opened", str(identity), fields, session.id)
+
+
+def session_closed(session: Session, *, status: str, exit_code: int | None) -> Event:
+    """A way through ended: `status` is ``ended``, ``failed``, ``interrupted`` or ``killed``."""
+    fields = _about(session) | {"status": status, "exit": exit_code}
+    return Event("session.closed", str(session.identity), fields, session.id)
+
+
+def judged(session: Session, statement: Statement, verdict: Verdict, *, shown: str) -> Event:
+    """A statement got its final answer. `shown` is its text with sensitive values masked."""
+    fields = _about(session) | {
+        "answer": verdict.answer.value,
+        "rule": verdict.rule,
+        "reason": verdict.reason,
+        "review": verdict.review,
+        "statement": shown[:STATEMENT_LIMIT],
+        "digest": statement.digest,
+        "actions": list(verdict.facts.actions),
+        "tables": list(verdict.facts.tables),
+        "commands": [command[:STATEMENT_LIMIT] for command in verdict.facts.commands],
+        "config": session.config_hash,
+    }
+    return Event("statement.judged", str(session.identity), fields, session.id)
+
+
+def review_asked(session: Session, review: str, *, digest: str, rule: str, shown: str) -> Event:
+    """A statement begins to wait for people."""
+    fields = _about(session) | {
+        "review": review,
+        "digest": digest,
+        "rule": rule,
+        "statement": shown[:STATEMENT_LIMIT],
+    }
+    return Event("review.asked", str(session.identity), fields, session.id)
+
+
+def review_answered(
+    by: Identity, review: str, *, answer: str, digest: str, reason: str, sid: str
+) -> Event:
+    """One person's answer: ``approve`` or ``deny``."""
+    fields: dict[str, Json] = {
+        "review": review,
+        "answer": answer,
+        "digest": digest,
+        "reason": reason,
+        "by": str(by),
+        "serial": by.serial,
+    }
+    return Event("review.answered", str(by), fields, sid)
+
+
+def review_closed(review: str, *, state: str, digest: str, sid: str) -> Event:
+    """A review reached a final state: approved, denied, expired, withdrawn or used."""
+    return Event(
+        "review.closed", "broker", {"review": review, "state": state, "digest": digest}, sid
+    )
+
+
+def masked(session: Session, counts: Mapping[str, int]) -> Event:
+    """How many values of each type were masked in this session."""
+    fields = _about(session) | {"counts": dict(counts)}
+    return Event("mask.applied", "broker", fields, session.id)
+
+
+def recording_chunk(sid: str, *, n: int, offset: int, length: int, sha256: str) -> Event:
+    """A stretch of a recording file, tied into the log: bytes `offset` to `offset + length`."""
+    rec: dict[str, Json] = {"n": n, "off": offset, "len": length, "sha256": sha256}
+    return Event("recording.chunk", "broker", {"rec": rec}, sid)
+
+
+def recording_opened(sid: str, *, file: str) -> Event:
+    """A recording file begins; `file` is relative to ``recordings/``."""
+    return Event("recording.opened", "broker", {"rec": {"file": file}}, sid)
+
+
+def recording_closed(
+    sid: str, *, file: str, size: int, sha256: str, events: int, ms: int, status: str
+) -> Event:
+    """A recording file is complete; its whole hash."""
+    rec: dict[str, Json] = {
+        "file": file,
+        "bytes": size,
+        "sha256": sha256,
+        "events": events,
+        "ms": ms,
+        "status": status,
+    }
+    return Event("recording.close", "broker", {"rec": rec}, sid)
+
+
+def watched(by: Identity, act: str, about: str) -> Event:
+    """Somebody looked at evidence: `act` is play or verify; `about` a session id or ``log``."""
+    return Event("evidence." + act, str(by), {"about": about, "serial": by.serial})
+
+
+def config_loaded(config_hash: str, file: str, version: str) -> Event:
+    """The configuration in force from now on."""
+    return Event(
+        "config.loaded", "broker", {"config": config_hash, "file": file, "version": version}
+    )
+
+
+def broker_event(what: str, fields: Mapping[str, Json]) -> Event:
+    """The broker's own life: ``started``, ``stopping``, ``recovered``."""
+    return Event("broker." + what, "broker", fields)
