@@ -98,7 +98,10 @@ class Gate:
             if notice is not None:
                 notice(waiting, review, expires)
 
-        answer = await self._reviews.ask(self.session, statement, verdict, begins)
+        try:
+            answer = await self._reviews.ask(self.session, statement, verdict, begins)
+        except Exception as error:  # noqa: BLE001 - a desk that failed has decided nothing
+            raise self._fail("a review could not be held", error) from error
         if answer.answer is Answer.REVIEW:
             raise self._fail("a review ended without an answer")
         return answer

@@ -1,1 +1,1 @@
-"""x"""
+"""Every test; real peers at the edges, tables and hypothesis in the core."""

@@ -1,0 +1,181 @@
+"""The order is the security property: judge, review, audit, then forward; mask, record, deliver."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.errors import EvidenceFailure, ExitCode, Unparsable
+from broker.gate import Gate
+from broker.model import Answer, Language, Statement, Verdict
+from tests.fakes import FakeAudit, FakeMask, FakeRecorder, FakeReviews, Journal, session
+
+ALLOW = Verdict(Answer.ALLOW, "reads", "may read")
+REVIEW = Verdict(Answer.REVIEW, "writes", "needs two eyes", approvers=("group:dba",))
+DENY = Verdict(Answer.DENY, "no-ddl", "no schema changes by hand")
+SELECT = Statement(Language.SQL, "SELECT 'secret'")
+
+
+class World:
+    """A gate over fakes that share one journal."""
+
+    def __init__(self, verdict: Verdict | Exception = ALLOW, failing: str | None = None) -> None:
+        self.journal = Journal(failing=failing)
+        self.audit = FakeAudit(self.journal)
+        self.recorder = FakeRecorder(self.journal)
+        self.reviews = FakeReviews(self.journal)
+        self.verdict = verdict
+        self.gate = Gate(
+            session(),
+            judge=self.judge,
+            reviews=self.reviews,
+            audit=self.audit,
+            recorder=self.recorder,
+            new_mask=lambda: FakeMask(self.journal),
+            redact=lambda text: text.replace("secret", "******"),
+        )
+
+    def judge(self, statement: Statement) -> Verdict:
+        self.journal.note("judge", "asked")
+        if isinstance(self.verdict, Exception):
+            raise self.verdict
+        return self.verdict
+
+
+async def test_judged_then_audited_then_marked() -> None:
+    world = World()
+    verdict = await world.gate.admit(SELECT)
+    assert verdict.answer is Answer.ALLOW
+    assert world.journal.happened == [
+        "judge: asked",
+        "audit: statement.judged",
+        "recorder: marker allow reads",
+    ]
+
+
+async def test_a_review_is_asked_before_it_is_audited_as_allowed() -> None:
+    world = World(REVIEW)
+    told: list[str] = []
+    verdict = await world.gate.admit(SELECT, lambda v, review, expires: told.append(review))
+    assert verdict.answer is Answer.ALLOW
+    assert told == ["7f3a"]
+    assert world.journal.happened == [
+        "judge: asked",
+        "review: asked",
+        "recorder: marker review 7f3a asked",
+        "audit: statement.judged",
+        "recorder: marker allow r",
+    ]
+
+
+async def test_what_is_audited_is_redacted_and_the_digest_is_of_the_exact_text() -> None:
+    world = World()
+    await world.gate.admit(SELECT)
+    fields = world.audit.events[0].fields
+    assert fields["statement"] == "SELECT '******'"
+    assert fields["digest"] == SELECT.digest
+    assert "secret" not in "".join(world.recorder.markers)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "code"),
+    [
+        (DENY, ExitCode.DENIED),
+        (Unparsable("syntax error at or near FORM", 9), ExitCode.UNPARSABLE),
+        (Verdict(Answer.DENY, "w", "nobody answered", expired=True), ExitCode.TRY_LATER),
+    ],
+)
+async def test_each_refusal_has_its_exit_code(verdict: Verdict | Exception, code: int) -> None:
+    world = World(verdict)
+    assert (await world.gate.admit(SELECT)).answer is Answer.DENY
+    assert world.gate.refusal_code == code
+
+
+@pytest.mark.parametrize("failing", ["judge", "review", "audit", "recorder"])
+async def test_nothing_is_admitted_when_a_stage_fails_or_ever_after(failing: str) -> None:
+    world = World(REVIEW, failing=failing)
+    with pytest.raises(EvidenceFailure):
+        await world.gate.admit(SELECT)
+    world.journal.failing = None
+    world.verdict = ALLOW
+    with pytest.raises(EvidenceFailure):
+        await world.gate.admit(SELECT)
+    with pytest.raises(EvidenceFailure):
+        world.gate.said("x")
+    with pytest.raises(EvidenceFailure):
+        world.gate.rows(b"x", b"")
+
+
+async def test_a_bug_in_the_judge_is_no_permission() -> None:
+    world = World(RecursionError())
+    with pytest.raises(EvidenceFailure):
+        await world.gate.admit(SELECT)
+
+
+def test_masked_then_recorded_then_given_back() -> None:
+    world = World()
+    shown = world.gate.stream().feed(b"a secret b")
+    assert shown == world.recorder.shown == b"a ****** b"
+    assert world.journal.happened == [
+        "mask: feed",
+        "recorder: output",
+        "recorder: marker mask word x1",
+    ]
+
+
+@pytest.mark.parametrize("failing", ["mask", "recorder"])
+def test_nothing_is_shown_when_masking_or_recording_fails(failing: str) -> None:
+    world = World(failing=failing)
+    stream = world.gate.stream()
+    with pytest.raises(EvidenceFailure):
+        stream.feed(b"secret")
+    world.journal.failing = None
+    with pytest.raises(EvidenceFailure):
+        stream.feed(b"secret")
+    with pytest.raises(EvidenceFailure):
+        world.gate.stream().close()
+
+
+def test_an_edge_may_refuse_but_never_allow() -> None:
+    world = World()
+    world.gate.refuse(SELECT, DENY)
+    assert world.gate.refusal_code == ExitCode.DENIED
+    with pytest.raises(ValueError, match="only refuse"):
+        world.gate.refuse(SELECT, ALLOW)
+
+
+def test_own_sentences_are_recorded_before_they_are_shown() -> None:
+    world = World()
+    assert world.gate.said("not the secret") == b"not the ******"
+    assert world.recorder.shown == b"not the ******"
+
+
+@given(st.lists(st.sampled_from(["admit", "feed", "rows", "said", "typed", "fail"]), max_size=12))
+async def test_after_the_first_failure_nothing_passes_in_any_order(acts: list[str]) -> None:
+    world = World()
+    stream = world.gate.stream()
+    failed = False
+    for act in acts:
+        if act == "fail":
+            world.journal.failing = "recorder"
+        before = list(world.journal.happened)
+        try:
+            match act:
+                case "admit":
+                    await world.gate.admit(SELECT)
+                case "feed":
+                    stream.feed(b"x")
+                case "rows":
+                    world.gate.rows(b"frames", b"rows")
+                case "said":
+                    world.gate.said("x")
+                case "typed":
+                    world.gate.typed("x")
+        except EvidenceFailure:
+            failed = True
+        else:
+            assert not failed or act == "fail"
+        if failed and act != "fail":
+            world.journal.failing = None
+            assert world.journal.happened[: len(before)] == before
