@@ -1,0 +1,313 @@
+"""Sockets around `wire.conversation`: one client, one target, and the gate between them.
+
+Three kinds of tasks share one conversation: one reads the client, one the target, and one waits
+for each verdict. What the conversation wants done is done at once and in order, so that no two
+tasks can get in each other's way; only the waiting for a slow peer is left to the readers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, assert_never
+
+from broker.console import telling
+from broker.errors import Denied, EvidenceFailure, InterlockError, ProtocolError, TargetUnreachable
+from broker.model import Answer
+from broker.postgres.guard import GuardedMask
+from broker.postgres.startup import greet, welcome
+from broker.wire import notices
+from broker.wire.actions import (
+    CancelUpstream,
+    Close,
+    Deliver,
+    Judge,
+    Refuse,
+    Settled,
+    Step,
+    ToServer,
+    Withdraw,
+)
+from broker.wire.conversation import Conversation
+from broker.wire.startup import Cancel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from broker.gate import Gate
+    from broker.model import Facts, Identity, Statement, Verdict
+    from broker.ports import Clock
+    from broker.postgres.cancel import Cancels
+    from broker.postgres.startup import Duplex
+    from broker.postgres.upstream import Upstream
+    from broker.wire.actions import Action
+    from broker.wire.rows import RowMask
+    from broker.wire.startup import Hello, Startup
+
+READ_SIZE = 65536
+
+
+class _Over(Exception):
+    """The relay ends; `error` says why, or is None when the client simply left."""
+
+    def __init__(self, error: InterlockError | None = None) -> None:
+        super().__init__()
+        self.error = error
+
+
+async def relay(  # noqa: PLR0913 - the one place where a session's parts meet
+    client: Duplex,
+    upstream: Upstream,
+    gate: Gate,
+    *,
+    peek: Callable[[Statement], Answer],
+    mask: RowMask,
+    cancels: Cancels,
+    identity: Identity,
+    transcribe: bool,
+    tainted: Callable[[Facts], bool] = lambda _: False,
+    hello: Hello | None = None,
+    clock: Clock = lambda: datetime.now(UTC),
+) -> None:
+    """Relay until one side ends; then both are closed.
+
+    `peek` is the bare judgement of a statement, without review or record: a prepared statement
+    that would be reviewed is reviewed when it runs, with its values. `hello` is given when the
+    caller has read the client's start-up itself (`startup.greet`).
+
+    Returns when the client left. Raises what ended it otherwise, after telling the client:
+    EvidenceFailure, TargetUnreachable, ProtocolError, Denied (a pinned setting was changed).
+    """
+    try:
+        hello = hello or await greet(client)
+        if isinstance(hello, Cancel):
+            await cancels.cancel(hello.key, identity)
+        elif hello is not None:
+            running = _Relay(client, upstream, gate, peek, GuardedMask(gate, mask), clock)
+            try:
+                await running.start(hello, transcribe=transcribe, tainted=tainted)
+            except InterlockError as error:
+                client.write(notices.fatal(_code(error), f"interlock: {error}"))
+                raise
+            key = cancels.register(identity, running.cancel)
+            try:
+                await running.run(key)
+            finally:
+                cancels.remove(key)
+    finally:
+        upstream.abort()
+        client.close()
+
+
+class _Relay:
+    """One session under way."""
+
+    def __init__(
+        self,
+        client: Duplex,
+        upstream: Upstream,
+        gate: Gate,
+        peek: Callable[[Statement], Answer],
+        mask: GuardedMask,
+        clock: Clock,
+    ) -> None:
+        self._client = client
+        self._upstream = upstream
+        self._gate = gate
+        self._peek = peek
+        self._mask = mask
+        self._clock = clock
+        self._tasks = asyncio.TaskGroup()
+        self._asking: asyncio.Task[None] | None = None
+        self._hungry = asyncio.Event()
+        self._cancel = asyncio.Event()
+        self._conversation: Conversation
+        self._ended = False
+
+    async def start(
+        self, hello: Startup, *, transcribe: bool, tainted: Callable[[Facts], bool]
+    ) -> None:
+        """Carry the client's harmless settings over, then begin to listen."""
+        for name, value in hello.settings.items():
+            await self._upstream.query(f"SET {name} TO '{value}'")
+        if self._upstream.leftover():
+            msg = "the target sent more than it was asked for"
+            raise ProtocolError(msg)
+        self._conversation = Conversation(
+            self._mask,
+            tainted=tainted,
+            say=telling.refusal,
+            settings=self._upstream.parameters,
+            dbname=self._upstream.target.dbname if transcribe else None,
+        )
+
+    async def run(self, key: bytes) -> None:
+        """Until one side ends."""
+        self._client.write(welcome(self._upstream.parameters, key))
+        error: InterlockError | None = None
+        try:
+            error = await self._until_over()
+        except asyncio.CancelledError:
+            self._client.write(notices.fatal(notices.ENDED, "interlock: this session was ended"))
+            raise
+        finally:
+            await self._end(error)
+        if error is not None:
+            raise error
+
+    async def _until_over(self) -> InterlockError | None:
+        error: InterlockError | None = None
+        try:
+            async with self._tasks:
+                self._tasks.create_task(self._read_client())
+                self._tasks.create_task(self._read_server())
+                self._tasks.create_task(self._serve_cancels())
+        except* _Over as ends:
+            error = _worst(ends)
+        except* InterlockError as failed:
+            error = _worst(failed)
+        return error
+
+    async def _end(self, error: InterlockError | None) -> None:
+        """Tell the client, and leave nothing running behind."""
+        self._ended = True
+        if isinstance(error, EvidenceFailure):
+            self._upstream.abort()
+        if error is not None and not self._conversation.dying:
+            self._client.write(notices.fatal(_code(error), f"interlock: {error}"))
+        if self._conversation.busy:
+            self._upstream.abort()
+            await self._upstream.cancel()
+        else:
+            await self._upstream.close()
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    async def _read_client(self) -> None:
+        while True:
+            while not self._conversation.hungry:
+                self._hungry.clear()
+                await self._hungry.wait()
+            data = await self._client.read(READ_SIZE)
+            if not data:
+                raise _Over
+            self._do(self._conversation.from_client(data))
+            await self._drain(self._upstream.writer)
+
+    async def _read_server(self) -> None:
+        lost = f"the connection to {self._upstream.target.name} was lost"
+        while True:
+            try:
+                data = await self._upstream.reader.read(READ_SIZE)
+            except OSError as error:
+                raise TargetUnreachable(lost) from error
+            if not data:
+                raise TargetUnreachable(lost)
+            self._do(self._conversation.from_server(data))
+            await self._drain(self._client)
+
+    async def _drain(self, taker: Duplex | asyncio.StreamWriter) -> None:
+        try:
+            await taker.drain()
+        except OSError as error:  # the reader of that side says what it means
+            if taker is self._client:
+                raise _Over from error
+
+    # -- doing -----------------------------------------------------------------------------------
+
+    def _do(self, actions: list[Action]) -> None:
+        """Do all of it, in order, without letting any other task in between."""
+        for action in actions:
+            if self._ended:
+                return
+            self._act(action)
+        if self._conversation.hungry:
+            self._hungry.set()
+
+    def _act(self, action: Action) -> None:
+        match action:
+            case ToServer():
+                self._upstream.writer.write(action.data)
+            case Deliver():
+                self._client.write(self._gate.rows(action.frames, action.transcript))
+            case Judge():
+                self._asking = self._tasks.create_task(self._judge(action))
+            case Refuse():
+                verdict = self._gate.refuse(action.statement, action.verdict)
+                self._do(self._conversation.answer(action.ticket, verdict))
+            case Withdraw():
+                self._withdraw()
+            case CancelUpstream():
+                self._tasks.create_task(self._cancel_upstream())
+            case Settled():
+                self._gate.count(self._mask.take_counts())
+            case Close():
+                raise _Over(ProtocolError(action.error) if action.error else None)
+            case never:
+                assert_never(never)
+
+    async def _judge(self, asked: Judge) -> None:
+        ticket = asked.ticket
+        if asked.step is Step.PARSE and self._foreseen(asked.statement) is Answer.REVIEW:
+            self._do(self._conversation.defer(ticket))
+            return
+
+        def notice(verdict: Verdict, review: str, expires: datetime) -> None:
+            text = telling.waiting(verdict, review, expires, self._clock())
+            self._do(self._conversation.notice(ticket, text))
+
+        verdict = await self._gate.admit(asked.statement, notice)
+        self._do(self._conversation.answer(ticket, verdict))
+
+    def _foreseen(self, statement: Statement) -> Answer:
+        """What the verdict would be; a judge that fails is left to the gate, which fails closed."""
+        try:
+            return self._peek(statement)
+        except Exception:  # noqa: BLE001 - asked again, and recorded, by the gate
+            return Answer.DENY
+
+    def _withdraw(self) -> None:
+        if self._asking is not None:
+            self._asking.cancel()
+
+    async def _cancel_upstream(self) -> None:
+        await self._upstream.cancel()
+        self._do(self._conversation.cancelled())
+
+    async def cancel(self) -> None:
+        """The client's CancelRequest, which comes by another connection."""
+        self._cancel.set()
+
+    async def _serve_cancels(self) -> None:
+        """Withdraw what waits, or stop what runs."""
+        while True:
+            await self._cancel.wait()
+            self._cancel.clear()
+            ticket = self._conversation.waiting
+            if ticket is None:
+                await self._upstream.cancel()
+            else:
+                self._withdraw()
+                self._do(self._conversation.cancel(ticket))
+
+
+def _worst(group: BaseExceptionGroup[BaseException]) -> InterlockError | None:
+    """The failure that counts: of evidence before any other, and any before a goodbye."""
+    found: list[InterlockError] = []
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            inner = _worst(error)
+        else:
+            inner = error.error if isinstance(error, _Over) else None
+            inner = error if isinstance(error, InterlockError) else inner
+        if inner is not None:
+            found.append(inner)
+    return next((e for e in found if isinstance(e, EvidenceFailure)), found[0] if found else None)
+
+
+def _code(error: InterlockError) -> str:
+    if isinstance(error, TargetUnreachable):
+        return notices.LOST
+    if isinstance(error, EvidenceFailure):
+        return notices.FAULT
+    return notices.ENDED if isinstance(error, Denied) else notices.PROTOCOL

@@ -1,0 +1,343 @@
+"""The server's half: each answer is matched to what was asked, masked, bounded, then delivered.
+
+An answer that does not fit what was asked means that we and the server disagree about where we
+are; then nothing more is delivered.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from broker.errors import Denied, ProtocolError
+from broker.wire import messages, notices, transcript
+from broker.wire.actions import CancelUpstream, Deliver, Settled
+from broker.wire.ledger import Refusal, Sort
+from broker.wire.rows import read_cells, read_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from broker.ports import Mask
+    from broker.wire.actions import Action
+    from broker.wire.ledger import Ledger, Owed, Result
+    from broker.wire.messages import Message
+    from broker.wire.rows import RowMask
+
+# When one of these changes, statements no longer mean what was judged.
+PINNED = frozenset(
+    {
+        "client_encoding",
+        "standard_conforming_strings",
+        "is_superuser",
+        "session_authorization",
+        "default_transaction_read_only",
+        "search_path",
+    }
+)
+
+_RESULT = "TnDCIsHdc"  # what a result is made of
+_PLAIN = {"1": Sort.PARSE, "2": Sort.BIND, "3": Sort.CLOSE}
+
+
+class Answers:
+    """Takes the server's messages apart and delivers what the person may see."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        mask: RowMask,
+        *,
+        pinned: Mapping[str, str],
+        transcribe: bool,
+        too_many_rows: Callable[[Refusal], None],
+    ) -> None:
+        self._ledger = ledger
+        self._mask = mask
+        self._pinned = pinned
+        self._transcribe = transcribe
+        self._too_many_rows = too_many_rows
+        self._frames = messages.Frames(messages.FROM_SERVER)
+        self._copy: Mask | None = None
+        self._shown = bytearray()
+        self._told = bytearray()
+        self._out: list[Action] = []
+        self.dying = False  # the server said a last word; it will close
+
+    def feed(self, data: bytes) -> list[Action]:
+        """Bytes of the server."""
+        self._frames.feed(data)
+        while True:
+            if self._unread_rows():
+                continue
+            message = self._frames.next()
+            if message is None:
+                break
+            self._handle(message)
+        self._flush()
+        out, self._out = self._out, []
+        return out
+
+    def _flush(self) -> None:
+        if self._shown or self._told:
+            self._out.append(Deliver(bytes(self._shown), bytes(self._told)))
+            self._shown.clear()
+            self._told.clear()
+
+    def _deliver(self, data: bytes, told: bytes = b"") -> None:
+        self._shown += data
+        if self._transcribe and told:
+            self._told += self._mask.text(told)
+
+    def _handle(self, message: Message) -> None:
+        kind, head = message.kind, self._ledger.head
+        if head is not None and head.cut and kind in _RESULT:
+            self._after_cut(head, kind)
+        elif kind in _PLAIN:
+            self._plain(message, _PLAIN[kind])
+        else:
+            answer = {
+                "T": self._columns,
+                "n": self._columns,
+                "t": self._parameters,
+                "D": self._row,
+                "C": self._completed,
+                "I": self._completed,
+                "s": self._completed,
+                "Z": self._ready,
+                "E": self._error,
+                "N": self._notice,
+                "A": self._notification,
+                "S": self._status,
+                "G": self._copy_in,
+                "H": self._copy_out,
+                "d": self._copy_data,
+                "c": self._copy_done,
+            }.get(kind)
+            if answer is None:
+                raise self._unexpected(message)
+            answer(message)
+
+    def _unexpected(self, message: Message) -> ProtocolError:
+        head = self._ledger.head
+        asked = "nothing" if head is None else head.sort.value
+        return ProtocolError(f"the target answered {message.kind!r} when it was asked {asked}")
+
+    def _head(self, message: Message, *sorts: Sort) -> Owed:
+        """What this message answers; a refused message cannot succeed."""
+        head = self._ledger.head
+        if head is None or head.sort not in sorts or head.refusal is not None:
+            raise self._unexpected(message)
+        return head
+
+    # -- answers without rows --------------------------------------------------------------------
+
+    def _plain(self, message: Message, sort: Sort) -> None:
+        self._head(message, sort)
+        self._ledger.done()
+        self._deliver(message.frame)
+
+    def _parameters(self, message: Message) -> None:
+        self._head(message, Sort.DESCRIBE_STATEMENT)
+        self._deliver(message.frame)
+
+    def _ready(self, message: Message) -> None:
+        head = self._ledger.head
+        if head is None or head.sort not in {Sort.QUERY, Sort.SYNC}:
+            raise self._unexpected(message)
+        if head.refusal is not None and not head.told:
+            raise self._unexpected(message)
+        self._copy = None
+        self._ledger.ready(message.body.decode("latin-1"))
+        self._deliver(message.frame)
+        self._flush()
+        self._out.append(Settled())
+
+    def _error(self, message: Message) -> None:
+        fields = notices.read(message.body)
+        self.dying = fields.get("V", fields.get("S")) in {b"FATAL", b"PANIC"}
+        head = self._ledger.head
+        self._copy = None
+        if head is not None and head.told:
+            pass  # the client was told our error for it already
+        elif head is not None and head.refusal is not None and _ours(head.refusal, fields):
+            self._refuse(head, head.refusal)
+        else:
+            shown = notices.masked(fields, self._mask.text, tainted=self._is_tainted(head))
+            self._deliver(notices.write("E", shown), transcript.problem(shown))
+        self._ledger.failed()
+
+    def _is_tainted(self, head: Owed | None) -> bool:
+        """May a text from the server quote masked columns? At a commit, of any statement before."""
+        if head is None or head.sort is Sort.SYNC:
+            return self._ledger.tainted
+        return self._result(head).terms.tainted
+
+    def _refuse(self, head: Owed, refusal: Refusal) -> None:
+        told = transcript.line(f"ERROR:  {refusal.message}")
+        self._deliver(notices.error(refusal.code, refusal.message), told)
+        head.told = True
+
+    # -- rows ------------------------------------------------------------------------------------
+
+    def _result(self, head: Owed) -> Result:
+        return head.result if head.portal is None else head.portal.result
+
+    def _columns(self, message: Message) -> None:
+        head = self._head(message, Sort.QUERY, Sort.DESCRIBE_STATEMENT, Sort.DESCRIBE_PORTAL)
+        if head.sort is Sort.DESCRIBE_STATEMENT:
+            self._ledger.done()
+            self._deliver(message.frame)
+            return
+        result, told = self._result(head), b""
+        result.plan = None
+        if message.kind == "T":
+            columns = read_columns(message.body)
+            result.columns = len(columns)
+            result.plan = self._mask.plan(columns, tainted=result.terms.tainted)
+            told = transcript.row([column.name.encode() for column in columns])
+        if head.sort is Sort.DESCRIBE_PORTAL:
+            self._ledger.done()
+        if not head.hidden:
+            self._deliver(message.frame, told)
+
+    def _unread_rows(self) -> bool:
+        """Relay rows that no mask can change as one piece, without reading them."""
+        head = self._ledger.head
+        if self._transcribe or head is None or head.cut or head.refusal is not None:
+            return False
+        result = self._result(head)
+        if head.sort not in {Sort.QUERY, Sort.EXECUTE} or result.plan is None or result.plan.active:
+            return False
+        left = None
+        if result.terms.max_rows is not None:
+            left = max(0, result.terms.max_rows - result.rows)
+        count, data = self._frames.run("D", left)
+        result.rows += count
+        self._shown += data
+        return bool(count)
+
+    def _row(self, message: Message) -> None:
+        head = self._head(message, Sort.QUERY, Sort.EXECUTE)
+        result = self._result(head)
+        if result.plan is None:
+            raise self._unexpected(message)
+        if not self._within(head, result):
+            return
+        cells = read_cells(message.body, result.columns)
+        if result.plan.active:
+            cells = result.plan.apply(cells)
+        self._shown += messages.data_row(cells) if result.plan.active else message.frame
+        if self._transcribe:
+            self._told += transcript.row(cells)
+
+    def _within(self, head: Owed, result: Result) -> bool:
+        """Count one more row; one too many cuts the result off."""
+        limit = result.terms.max_rows
+        if limit is not None and result.rows >= limit:
+            text = f"interlock: more than {limit} rows, which is the limit here; narrow the query"
+            self._cut(head, Refusal(notices.TOO_MANY_ROWS, text))
+            return False
+        result.rows += 1
+        return True
+
+    def _cut(self, head: Owed, refusal: Refusal) -> None:
+        """Deliver no more of this result, stop the statement, and tell why in its place."""
+        head.cut, head.refusal = True, refusal
+        self._copy = None
+        self._ledger.cancelling += 1
+        self._out.append(CancelUpstream())
+
+    def _after_cut(self, head: Owed, kind: str) -> None:
+        """Swallow what still comes of a result that was cut off before it was stopped."""
+        if kind not in "CIs" or head.refusal is None:
+            return
+        if head.sort is Sort.EXECUTE:
+            self._ledger.done()
+            self._too_many_rows(head.refusal)
+        elif not head.told:
+            self._refuse(head, head.refusal)
+
+    def _completed(self, message: Message) -> None:
+        head = self._head(message, Sort.QUERY, Sort.EXECUTE)
+        if head.sort is Sort.EXECUTE:
+            self._ledger.done()
+        else:
+            head.result.plan = None
+        told = transcript.tag(message.body) if message.kind == "C" else b""
+        self._deliver(message.frame, told)
+
+    # -- COPY ------------------------------------------------------------------------------------
+
+    def _copy_in(self, message: Message) -> None:
+        self._head(message, Sort.QUERY, Sort.EXECUTE)
+        if not self._ledger.copies_in():
+            msg = "COPY FROM STDIN cannot be followed by other messages in a pipeline"
+            raise ProtocolError(msg)
+        self._deliver(message.frame)
+
+    def _copy_out(self, message: Message) -> None:
+        head = self._head(message, Sort.QUERY, Sort.EXECUTE)
+        if message.body[:1] != b"\0":
+            text = "interlock: COPY in binary format cannot be masked; use the text format"
+            self._cut(head, Refusal(notices.DENIED, text))
+        elif self._result(head).terms.tainted:
+            text = "interlock: COPY of masked columns cannot be masked; use SELECT"
+            self._cut(head, Refusal(notices.DENIED, text))
+        else:
+            self._copy = self._mask.copy_stream()
+            self._deliver(message.frame)
+
+    def _copy_data(self, message: Message) -> None:
+        head = self._head(message, Sort.QUERY, Sort.EXECUTE)
+        if self._copy is None:
+            raise self._unexpected(message)
+        if self._within(head, self._result(head)):
+            self._copied(self._copy.feed(message.body))
+
+    def _copy_done(self, message: Message) -> None:
+        self._head(message, Sort.QUERY, Sort.EXECUTE)
+        if self._copy is None:
+            raise self._unexpected(message)
+        self._copied(self._copy.close())
+        self._copy = None
+        self._deliver(message.frame)
+
+    def _copied(self, data: bytes) -> None:
+        if data:
+            self._shown += messages.frame("d", data)
+            if self._transcribe:
+                self._told += b"".join(
+                    map(transcript.line, data.decode("utf-8", "replace").splitlines())
+                )
+
+    # -- what comes unasked ----------------------------------------------------------------------
+
+    def _notice(self, message: Message) -> None:
+        head, fields = self._ledger.head, notices.read(message.body)
+        shown = notices.masked(fields, self._mask.text, tainted=self._is_tainted(head))
+        self._deliver(notices.write("N", shown), transcript.problem(shown))
+
+    def _notification(self, message: Message) -> None:
+        body = messages.Body(message.body)
+        pid, channel, payload = body.int32(), body.cstring(), body.cstring()
+        body.end()
+        masked = messages.cstring(self._mask.text(channel)) + messages.cstring(
+            self._mask.text(payload)
+        )
+        self._deliver(messages.frame("A", messages.int32(pid) + masked))
+
+    def _status(self, message: Message) -> None:
+        body = messages.Body(message.body)
+        name, value = body.cstring().decode(), body.cstring().decode()
+        body.end()
+        if name in PINNED and value != self._pinned.get(name, value):
+            msg = f"the pinned setting {name} was changed"
+            raise Denied(msg)
+        self._deliver(message.frame)
+
+
+def _ours(refusal: Refusal, fields: notices.Fields) -> bool:
+    """Is this error the one that our refusal stands in for?"""
+    if refusal.marker:
+        return any(refusal.marker in text for text in fields.values())
+    return fields.get("V", fields.get("S")) == b"ERROR"

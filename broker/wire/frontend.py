@@ -1,0 +1,108 @@
+"""The client's messages that the relay takes apart; every byte of them is accounted for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from broker.errors import ProtocolError
+from broker.wire.messages import NAME_LIMIT, Body, frame, int16, packed
+
+
+@dataclass(frozen=True, slots=True)
+class Parse:
+    """A statement to prepare: its name, its text as bytes."""
+
+    name: bytes
+    text: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """Values for a prepared statement, making a portal."""
+
+    portal: bytes
+    statement: bytes
+    binary: tuple[bool, ...]
+    values: tuple[bytes | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Describe or Close: `what` is ``S`` (statement) or ``P`` (portal)."""
+
+    what: str
+    name: bytes
+
+
+def read_query(body: bytes) -> bytes:
+    """The text of a Query; everything before the last byte, so an inner NUL stays visible."""
+    if not body.endswith(b"\0"):
+        msg = "a Query does not end"
+        raise ProtocolError(msg)
+    return body[:-1]
+
+
+def read_parse(body: bytes) -> Parse:
+    """A Parse. The server reads on after a NUL, so one inside the text cannot go unnoticed."""
+    reader = Body(body)
+    name, text = _name(reader), reader.cstring()
+    reader.take(4 * reader.counted())
+    reader.end()
+    return Parse(name, text)
+
+
+def read_bind(body: bytes) -> Bind:
+    """A Bind."""
+    reader = Body(body)
+    portal, statement = _name(reader), _name(reader)
+    formats = tuple(reader.int16() for _ in range(reader.counted()))
+    values = tuple(reader.value() for _ in range(reader.counted()))
+    reader.take(2 * reader.counted())
+    reader.end()
+    if len(formats) == 1:
+        formats *= len(values)
+    formats = formats or (0,) * len(values)
+    if len(formats) != len(values) or not {0, 1}.issuperset(formats):
+        msg = "a Bind has formats that do not fit its values"
+        raise ProtocolError(msg)
+    return Bind(portal, statement, tuple(map(bool, formats)), values)
+
+
+def read_named(body: bytes) -> Named:
+    """A Describe or Close."""
+    reader = Body(body)
+    what = reader.take(1).decode("latin-1")
+    if what not in {"S", "P"}:
+        msg = f"neither a statement nor a portal: {what!r}"
+        raise ProtocolError(msg)
+    name = _name(reader)
+    reader.end()
+    return Named(what, name)
+
+
+def read_execute(body: bytes) -> bytes:
+    """The portal of an Execute."""
+    reader = Body(body)
+    name = _name(reader)
+    reader.int32()
+    reader.end()
+    return name
+
+
+def _name(reader: Body) -> bytes:
+    name = reader.cstring()
+    if len(name) > NAME_LIMIT:
+        msg = f"a statement or portal name is longer than {NAME_LIMIT} bytes"
+        raise ProtocolError(msg)
+    return name
+
+
+def bind(portal: bytes, statement: bytes, values: tuple[bytes | None, ...] = ()) -> bytes:
+    """A Bind with values as text, asking for text."""
+    body = portal + b"\0" + statement + b"\0" + int16(0)
+    return frame("B", body + int16(len(values)) + packed(values) + int16(0))
+
+
+def execute(portal: bytes, rows: int = 0) -> bytes:
+    """An Execute."""
+    return frame("E", portal + b"\0" + rows.to_bytes(4, "big"))

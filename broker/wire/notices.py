@@ -1,0 +1,87 @@
+"""ErrorResponse and NoticeResponse: built, read, and masked field by field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from broker.errors import ProtocolError
+from broker.wire.messages import Body, cstring, frame
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+Fields = dict[str, bytes]
+
+DENIED = "42501"
+NOT_UNDERSTOOD = "42601"
+CANCELED = "57014"
+TOO_MANY_ROWS = "54000"
+NO_STATEMENT = "26000"
+NO_PORTAL = "34000"
+PROTOCOL = "08P01"
+LOST = "08006"
+ENDED = "57P01"
+FAULT = "58000"
+
+_TEXTS = "MDHWq"  # message, detail, hint, where, internal query: they may quote data
+_HIDDEN = b"text hidden by interlock: the statement reads masked columns"
+# Classes of errors whose message quotes names and syntax, never a stored value.
+_NO_DATA = tuple(b"08 0A 23 25 26 28 34 3D 3F 40 42 53 54 55 57 58".split())
+
+
+def build(kind: str, severity: str, code: str, message: str) -> bytes:
+    """A message of our own: `kind` is ``E`` or ``N``."""
+    clean = message.replace("\0", "")
+    fields = (("S", severity), ("V", severity), ("C", code), ("M", clean))
+    return frame(kind, b"".join(name.encode() + cstring(text) for name, text in fields) + b"\0")
+
+
+def error(code: str, message: str) -> bytes:
+    """An ErrorResponse after which the session goes on."""
+    return build("E", "ERROR", code, message)
+
+
+def fatal(code: str, message: str) -> bytes:
+    """An ErrorResponse after which the connection is closed."""
+    return build("E", "FATAL", code, message)
+
+
+def notice(message: str) -> bytes:
+    """A NoticeResponse."""
+    return build("N", "NOTICE", "00000", message)
+
+
+def read(body: bytes) -> Fields:
+    """The fields by their one-letter names."""
+    reader, fields = Body(body), Fields()
+    while (name := reader.take(1)) != b"\0":
+        letter = name.decode("latin-1")
+        if letter in fields:
+            msg = "an error names a field twice"
+            raise ProtocolError(msg)
+        fields[letter] = reader.cstring()
+    reader.end()
+    return fields
+
+
+def masked(fields: Fields, mask: Callable[[bytes], bytes], *, tainted: bool) -> Fields:
+    """The same with every text masked; of a `tainted` statement, without what may quote a value."""
+    shown = {name: mask(text) if name in _TEXTS else text for name, text in fields.items()}
+    if tainted:
+        for name in "DHWq":
+            shown.pop(name, None)
+        if not fields.get("C", b"").startswith(_NO_DATA):
+            shown["M"] = _HIDDEN
+    return shown
+
+
+def write(kind: str, fields: Fields) -> bytes:
+    """The message again."""
+    parts = (name.encode("latin-1") + cstring(text) for name, text in fields.items())
+    return frame(kind, b"".join(parts) + b"\0")
+
+
+def said(fields: Fields) -> str:
+    """One line as psql would print it: ``ERROR:  message``."""
+    severity = fields.get("S", b"").decode("utf-8", "replace")
+    return f"{severity}:  {fields.get('M', b'').decode('utf-8', 'replace')}"

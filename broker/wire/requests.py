@@ -1,0 +1,389 @@
+"""The client's half: every statement is judged, and nothing overtakes one that is not answered.
+
+A refused message is not left out, it is replaced by one that the server is certain to refuse
+too, and whose error is then told as ours. So the order of answers, the skipping until Sync, the
+failed transaction and the position in a pipeline are the server's own, not our idea of them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from typing import TYPE_CHECKING
+
+from broker.errors import ProtocolError
+from broker.model import Answer, Language, Statement, Verdict
+from broker.wire import frontend, messages, notices, refusals, transcript
+from broker.wire.actions import Close, Deliver, Judge, Refuse, Step, ToServer, Withdraw
+from broker.wire.ledger import Ledger, Owed, Portal, Prepared, Result, Sort, Terms
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from broker.model import Facts
+    from broker.wire.actions import Action
+    from broker.wire.ledger import Refusal
+    from broker.wire.messages import Message
+    from broker.wire.rows import RowMask
+
+BACKLOG = 1 << 20  # bytes of the client that may wait here before it is no longer read
+
+# Keywords cannot be written with escapes, so a text without the word cannot hold the command.
+_PREPARE = re.compile(r"\bprepare\b", re.IGNORECASE)
+_EXECUTE = re.compile(r"\bexecute\b", re.IGNORECASE)
+_CURSOR = re.compile(r"\b(?:declare|close)\b", re.IGNORECASE)
+_NO_EXECUTE = "EXECUTE is not offered while a prepared statement needs approval for each run"
+# FETCH, EXECUTE, COMMIT with its deferred checks: they touch tables that they do not name.
+_LATER_READS = {"cursor", "execute", "other", "transaction"}
+
+
+class Requests:
+    """Takes the client's messages apart and lets through what was allowed."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        mask: RowMask,
+        *,
+        tainted: Callable[[Facts], bool],
+        say: Callable[[Verdict], str],
+        dbname: str | None,
+    ) -> None:
+        self._ledger = ledger
+        self._mask = mask
+        self._tainted = tainted
+        self._say = say
+        self._dbname = dbname  # None: no transcript
+        self._frames = messages.Frames(messages.FROM_CLIENT)
+        self._queue: deque[Message] = deque()
+        self._queued = 0
+        self._out: list[Action] = []
+        self._tickets = 0
+        self._held: tuple[Message, Sort, Statement] | None = None
+        self._reviewed = False
+        self._flushed = False
+        self.over = False
+
+    # -- what comes in ---------------------------------------------------------------------------
+
+    @property
+    def hungry(self) -> bool:
+        """May more of the client be read?"""
+        return self._queued + self._frames.buffered < BACKLOG or not self._queue
+
+    @property
+    def waiting(self) -> int | None:
+        """The ticket that is being decided, if any."""
+        return None if self._held is None else self._tickets
+
+    def feed(self, data: bytes) -> list[Action]:
+        """Bytes of the client."""
+        self._frames.feed(data)
+        while (message := self._frames.next()) is not None:
+            if message.kind == "X" and self._held is not None:
+                return self._goodbye()
+            self._queue.append(message)
+            self._queued += len(message.frame)
+        if self._reviewed and not self.hungry:
+            msg = "too much was sent behind a statement that waits for approval"
+            raise ProtocolError(msg)
+        return self.advance()
+
+    def advance(self) -> list[Action]:
+        """Go on with what waits here, as far as it may."""
+        if self._held is not None and self._ledger.skipping:
+            self._out.append(Withdraw(self._tickets))
+            self._held, self._reviewed = None, False
+        while self._queue and not self.over and self._held is None and self._may_go(self._queue[0]):
+            message = self._queue.popleft()
+            self._queued -= len(message.frame)
+            self._handle(message)
+        out, self._out = self._out, []
+        return out
+
+    def _may_go(self, message: Message) -> bool:
+        ledger = self._ledger
+        if ledger.copying_in:
+            return True
+        if ledger.blocked:
+            return False
+        if message.kind in "dcf" and any(o.sort is Sort.EXECUTE for o in ledger.owed):
+            # It may be data for a COPY whose beginning has not arrived: ask for it, and wait.
+            if not self._flushed:
+                self._out.append(ToServer(messages.FLUSH))
+            self._flushed = True
+            return False
+        self._flushed = False
+        return True
+
+    def _handle(self, message: Message) -> None:
+        kind = message.kind
+        if kind == "X":
+            self._out.extend(self._goodbye())
+        elif self._ledger.copying_in:
+            self._copy(message)
+        elif kind in "dcf":
+            pass  # left over from a COPY that failed: the server ignores it too
+        elif kind == "S":
+            self._ledger.skipping = False
+            self._forward(message.frame, Owed(Sort.SYNC))
+        elif not self._ledger.skipping:
+            self._dispatch(kind, message)
+
+    def _dispatch(self, kind: str, message: Message) -> None:
+        if kind == "H":
+            self._out.append(ToServer(message.frame))
+            return
+        {
+            "Q": self._query,
+            "P": self._parse,
+            "B": self._bind,
+            "D": self._describe,
+            "E": self._execute,
+            "C": self._close,
+            "F": self._function_call,
+        }[kind](message)
+
+    def _goodbye(self) -> list[Action]:
+        out: list[Action] = []
+        if self._held is not None:
+            out.append(Withdraw(self._tickets))
+        self.over, self._held = True, None
+        return [*out, ToServer(messages.TERMINATE), Close()]
+
+    # -- statements: ask, hold, go on ------------------------------------------------------------
+
+    def _query(self, message: Message) -> None:
+        text = frontend.read_query(message.body)
+        if self._readable(message, Sort.QUERY, text):
+            statement = Statement(Language.SQL, text.decode())
+            self._ask(message, Sort.QUERY, statement, Step.QUERY)
+
+    def _parse(self, message: Message) -> None:
+        text = frontend.read_parse(message.body).text
+        if self._readable(message, Sort.PARSE, text):
+            statement = Statement(Language.SQL, text.decode())
+            self._ask(message, Sort.PARSE, statement, Step.PARSE)
+
+    def _bind(self, message: Message) -> None:
+        bind = frontend.read_bind(message.body)
+        prepared = self._ledger.statements.find(bind.statement)
+        if prepared is None:
+            self._unknown(Owed(Sort.BIND, bind.portal), "prepared statement", bind.statement)
+        elif prepared.deferred:
+            statement = Statement(Language.SQL, prepared.text, bind.values)
+            self._ask(message, Sort.BIND, statement, Step.BIND)
+        else:
+            self._bound(message, prepared, prepared.terms)
+
+    def _readable(self, message: Message, sort: Sort, text: bytes) -> bool:
+        """Do we and the server read the same? If not, it is refused."""
+        try:
+            decoded = text.decode()
+        except UnicodeDecodeError:
+            self._refuse(message, sort, text, "the statement is not UTF-8")
+            return False
+        if "\0" in decoded:
+            self._refuse(message, sort, text, "the statement holds a NUL byte")
+        elif _EXECUTE.search(decoded) and self._ledger.deferred:
+            self._refuse(message, sort, text, _NO_EXECUTE)
+        else:
+            return True
+        return False
+
+    def _ask(self, message: Message, sort: Sort, statement: Statement, step: Step) -> None:
+        self._hold(message, sort, statement)
+        self._out.append(Judge(self._tickets, statement, step))
+
+    def _refuse(self, message: Message, sort: Sort, text: bytes, why: str) -> None:
+        statement = Statement(Language.SQL, text.decode("utf-8", "replace"))
+        self._hold(message, sort, statement)
+        verdict = Verdict(Answer.DENY, "protocol", why)
+        self._out.append(Refuse(self._tickets, statement, verdict))
+
+    def _hold(self, message: Message, sort: Sort, statement: Statement) -> None:
+        self._tickets += 1
+        self._held, self._reviewed = (message, sort, statement), False
+
+    def notice(self, ticket: int, text: str) -> list[Action]:
+        """The statement waits for people: tell the client, who waits too."""
+        if ticket != self.waiting:
+            return []
+        self._reviewed = True
+        return [Deliver(notices.notice(text), self._told(transcript.line(text)))]
+
+    def answer(self, ticket: int, verdict: Verdict) -> list[Action]:
+        """The final verdict on what is held."""
+        held = self._take(ticket)
+        if held is None:
+            return []
+        if verdict.answer is Answer.ALLOW:
+            self._go(*held, verdict)
+        else:
+            code = notices.NOT_UNDERSTOOD if verdict.unparsable else notices.DENIED
+            self._stand_in(held[0], held[1], code, self._say(verdict))
+        return self.advance()
+
+    def defer(self, ticket: int) -> list[Action]:
+        """What is held may be parsed, but each run of it asks again with its values."""
+        held = self._take(ticket)
+        if held is None:
+            return []
+        self._parsed(held[0], Prepared(held[2].text, deferred=True))
+        return self.advance()
+
+    def cancel(self, ticket: int) -> list[Action]:
+        """The client cancelled while its statement was held."""
+        held = self._take(ticket)
+        if held is None:
+            return []
+        message = "canceling statement due to user request"
+        self._stand_in(held[0], held[1], notices.CANCELED, message)
+        return self.advance()
+
+    def _take(self, ticket: int) -> tuple[Message, Sort, Statement] | None:
+        if ticket != self.waiting:
+            return None
+        held, self._held, self._reviewed = self._held, None, False
+        return held
+
+    def _go(self, message: Message, sort: Sort, statement: Statement, verdict: Verdict) -> None:
+        terms = self._terms(verdict)
+        if sort is Sort.QUERY:
+            self._runs(statement.text)
+            if self._dbname is not None:
+                self._record(transcript.statement(self._dbname, statement.text))
+            owed = Owed(Sort.QUERY, result=Result(terms), barrier=True)
+            self._forward(message.frame, owed)
+        elif sort is Sort.PARSE:
+            self._parsed(message, Prepared(statement.text, terms))
+        else:
+            name = frontend.read_bind(message.body).statement
+            prepared = self._ledger.statements.find(name)
+            if prepared is None:
+                msg = "a prepared statement vanished while it was approved"
+                raise ProtocolError(msg)
+            self._bound(message, prepared, terms)
+
+    def _terms(self, verdict: Verdict) -> Terms:
+        tainted = self._tainted(verdict.facts)
+        if self._ledger.tainted and _LATER_READS.intersection(verdict.facts.actions):
+            tainted = True
+        self._ledger.tainted |= tainted
+        return Terms(verdict.max_rows, tainted)
+
+    def _runs(self, text: str) -> None:
+        """This text runs next: what it may do to names behind our back is taken as done."""
+        self._ledger.epoch += 1
+        if _PREPARE.search(text):
+            self._ledger.void_statements()
+        if _CURSOR.search(text):
+            self._ledger.void_portals()
+
+    def _parsed(self, message: Message, prepared: Prepared) -> None:
+        name = frontend.read_parse(message.body).name
+        self._forward(message.frame, Owed(Sort.PARSE, name, prepared=prepared))
+
+    def _bound(self, message: Message, prepared: Prepared, terms: Terms) -> None:
+        bind = frontend.read_bind(message.body)
+        portal = Portal(prepared, Result(terms))
+        if self._dbname is not None:
+            portal.shown = transcript.bound(self._dbname, prepared.text, bind)
+        self._forward(message.frame, Owed(Sort.BIND, bind.portal, portal=portal))
+
+    # -- the other messages ----------------------------------------------------------------------
+
+    def _describe(self, message: Message) -> None:
+        named = frontend.read_named(message.body)
+        if named.what == "S":
+            owed = Owed(Sort.DESCRIBE_STATEMENT, named.name)
+            if self._ledger.statements.find(named.name) is None:
+                self._unknown(owed, "prepared statement", named.name)
+            else:
+                self._forward(message.frame, owed)
+            return
+        owed = Owed(Sort.DESCRIBE_PORTAL, named.name)
+        owed.portal = self._ledger.portals.find(named.name)
+        if owed.portal is None:
+            self._unknown(owed, "portal", named.name)
+        else:
+            owed.portal.described = self._ledger.epoch
+            self._forward(message.frame, owed)
+
+    def _execute(self, message: Message) -> None:
+        name = frontend.read_execute(message.body)
+        portal = self._ledger.portals.find(name)
+        if portal is None:
+            self._unknown(Owed(Sort.EXECUTE, name), "portal", name)
+            return
+        text = portal.prepared.text
+        if _EXECUTE.search(text) and self._ledger.deferred:  # prepared since this was
+            self._refuse(message, Sort.EXECUTE, text.encode(), _NO_EXECUTE)
+            return
+        if portal.described != self._ledger.epoch:
+            hidden = Owed(Sort.DESCRIBE_PORTAL, name, portal=portal, hidden=True)
+            self._forward(messages.describe("P", name), hidden)
+        self._runs(text)
+        portal.described = self._ledger.epoch
+        if portal.shown:
+            self._record(portal.shown)
+            portal.shown = b""
+        limited = portal.result.terms.max_rows is not None
+        owed = Owed(Sort.EXECUTE, name, portal=portal, result=portal.result, barrier=limited)
+        self._forward(message.frame, owed)
+        if limited:
+            self._out.append(ToServer(messages.FLUSH))  # its end must come before anything else
+
+    def _close(self, message: Message) -> None:
+        named = frontend.read_named(message.body)
+        self._forward(message.frame, Owed(Sort.CLOSE, named.name, what=named.what))
+
+    def _function_call(self, message: Message) -> None:
+        why = "function calls by number are not offered; use SELECT"
+        self._refuse(message, Sort.QUERY, b"-- function call message", why)
+
+    def _copy(self, message: Message) -> None:
+        if message.kind in "SH":
+            return  # the server ignores them while it takes data
+        if message.kind not in "dcf":
+            msg = f"a message {message.kind!r} came in the middle of COPY data"
+            raise ProtocolError(msg)
+        if message.kind in "cf":
+            self._ledger.copying_in = False
+        self._out.append(ToServer(message.frame))
+
+    # -- forwarding and standing in --------------------------------------------------------------
+
+    def _forward(self, data: bytes, owed: Owed) -> None:
+        self._ledger.expect(owed)
+        self._out.append(ToServer(data))
+
+    def _unknown(self, owed: Owed, what: str, name: bytes) -> None:
+        code = notices.NO_PORTAL if what == "portal" else notices.NO_STATEMENT
+        shown = name.decode("utf-8", "replace")
+        text = f'interlock: {what} "{shown}" was not made by a message of this connection'
+        self._replace(owed, code, text)
+
+    def _stand_in(self, message: Message, sort: Sort, code: str, text: str) -> None:
+        owed = Owed(sort, barrier=sort is Sort.QUERY)
+        if sort is Sort.PARSE:
+            owed.name = frontend.read_parse(message.body).name
+        elif sort is Sort.BIND:
+            owed.name = frontend.read_bind(message.body).portal
+        self._replace(owed, code, text)
+
+    def _replace(self, owed: Owed, code: str, text: str) -> None:
+        self._forward(refusals.replacement(owed, code, text), owed)
+        if owed.sort is not Sort.QUERY:
+            self._ledger.skipping = True  # as the server will: what follows is not even judged
+
+    def too_many_rows(self, refusal: Refusal) -> None:
+        """A limited Execute ended before it could be stopped: make the server fail after all."""
+        self._replace(Owed(Sort.BIND, barrier=True), refusal.code, refusal.message)
+        self._out.append(ToServer(messages.FLUSH))
+
+    def _record(self, shown: bytes) -> None:
+        self._out.append(Deliver(b"", self._told(shown)))
+
+    def _told(self, shown: bytes) -> bytes:
+        return self._mask.text(shown) if self._dbname is not None else b""
