@@ -1,0 +1,233 @@
+"""The store of one node: one SQLite file, written through at every commit.
+
+Calls are synchronous and short. Any failure of the file is an EvidenceFailure: what cannot be
+kept must not happen.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import sqlite3
+from contextlib import contextmanager
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from broker.errors import EvidenceFailure
+from broker.store.records import INTERRUPTED, OPEN, SessionRecord
+from broker.store.rows import (
+    identity_text,
+    review_of,
+    review_row,
+    session_of,
+    session_row,
+    time_text,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from datetime import datetime
+    from pathlib import Path
+
+    from broker.model import Session
+    from broker.review.life import Review, State
+
+FILE = "interlock.sqlite"
+
+
+class Store:
+    """Sessions, reviews and serials. Used from one thread."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._db = connection
+
+    @classmethod
+    def open(cls, path: Path) -> Store:
+        """Open or begin the file, readable by its owner alone, and bring its schema up to date."""
+        with _failing():
+            _make_private(path)
+            db = sqlite3.connect(path, isolation_level=None, timeout=5)
+            try:
+                db.row_factory = sqlite3.Row
+                db.execute("PRAGMA journal_mode = WAL")
+                db.execute("PRAGMA synchronous = FULL")
+                db.execute("PRAGMA foreign_keys = ON")
+                _migrate(db)
+            except BaseException:
+                db.close()
+                raise
+        return cls(db)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._db.close()
+
+    # -- sessions ------------------------------------------------------------------------------
+
+    def save_session_opened(self, session: Session, *, recording: str | None) -> None:
+        """Keep a session that begins; its id must be new."""
+        identity = session.identity
+        record = SessionRecord(
+            id=session.id,
+            identity=str(identity),
+            acting_for=identity.acting_for,
+            target=session.target,
+            kind=session.target_kind,
+            way=session.way.value,
+            started=session.started,
+            recording=recording,
+            reason=session.reason,
+            source=session.source,
+        )
+        with self._change() as db:
+            _insert(db, "sessions", session_row(record))
+
+    def save_session_closed(
+        self, session_id: str, *, ended: datetime, status: str, exit_code: int | None
+    ) -> None:
+        """Keep how a session ended; the first end is the one that counts."""
+        with self._change() as db:
+            db.execute(
+                "UPDATE sessions SET ended = ?, status = ?, exit_code = ?"
+                " WHERE id = ? AND status = ?",
+                (time_text(ended), status, exit_code, session_id, OPEN),
+            )
+
+    def find_session(self, session_id: str) -> SessionRecord | None:
+        """The session of that id."""
+        rows = self._rows("SELECT * FROM sessions WHERE id = ?", (session_id,))
+        return session_of(rows[0]) if rows else None
+
+    def list_sessions(
+        self,
+        *,
+        identity: str | None = None,
+        target: str | None = None,
+        status: str | None = None,
+        limit: int = 100,
+    ) -> list[SessionRecord]:
+        """Sessions, the latest first; each filter that is given must match exactly."""
+        rows = self._rows(
+            "SELECT * FROM sessions WHERE (?1 IS NULL OR identity = ?1)"
+            " AND (?2 IS NULL OR target = ?2) AND (?3 IS NULL OR status = ?3)"
+            " ORDER BY started DESC, id DESC LIMIT ?4",
+            (identity, target, status, limit),
+        )
+        return [session_of(row) for row in rows]
+
+    def interrupt_sessions(self, ended: datetime) -> list[SessionRecord]:
+        """Mark what a previous run left open as interrupted; gives those sessions as they are."""
+        with self._change() as db:
+            rows = db.execute(
+                "UPDATE sessions SET ended = ?, status = ? WHERE status = ? RETURNING *",
+                (time_text(ended), INTERRUPTED, OPEN),
+            ).fetchall()
+        return sorted((session_of(dict(row)) for row in rows), key=lambda record: record.started)
+
+    # -- serials -------------------------------------------------------------------------------
+
+    def next_serial(self, issued: datetime) -> int:
+        """A certificate serial that was never given before: 63 random bits, not zero."""
+        while True:
+            serial = secrets.randbits(63)
+            with self._change() as db:
+                added = db.execute(
+                    "INSERT INTO serials (serial, issued) VALUES (?, ?) ON CONFLICT DO NOTHING",
+                    (serial, time_text(issued)),
+                ).rowcount
+            if added and serial:
+                return serial
+
+    # -- reviews -------------------------------------------------------------------------------
+
+    def save_review(self, review: Review) -> None:
+        """Keep a review as it is now, with its approvals."""
+        row = review_row(review)
+        updates = ", ".join(f"{name} = excluded.{name}" for name in row if name != "id")
+        with self._change() as db:
+            _insert(db, "reviews", row, f"ON CONFLICT (id) DO UPDATE SET {updates}")
+            for number, given in enumerate(review.approvals):
+                approval = {
+                    "review": review.id,
+                    "n": number,
+                    "by": identity_text(given.by),
+                    "at": time_text(given.at),
+                    "reason": given.reason,
+                }
+                _insert(db, "approvals", approval, "ON CONFLICT DO NOTHING")
+
+    def find_review(self, review_id: str) -> Review | None:
+        """The review of that id."""
+        rows = self._rows("SELECT * FROM reviews WHERE id = ?", (review_id,))
+        return self._review(rows[0]) if rows else None
+
+    def list_reviews(self, state: State | None = None, *, limit: int = 100) -> list[Review]:
+        """Reviews, the latest first."""
+        rows = self._rows(
+            "SELECT * FROM reviews WHERE (?1 IS NULL OR state = ?1)"
+            " ORDER BY asked DESC, id LIMIT ?2",
+            (state.value if state else None, limit),
+        )
+        return [self._review(row) for row in rows]
+
+    def _review(self, row: dict[str, Any]) -> Review:
+        given = self._rows("SELECT * FROM approvals WHERE review = ? ORDER BY n", (row["id"],))
+        return review_of(row, given)
+
+    # -- the file ------------------------------------------------------------------------------
+
+    def _rows(self, query: str, values: tuple[object, ...]) -> list[dict[str, Any]]:
+        with _failing():
+            return [dict(row) for row in self._db.execute(query, values)]
+
+    @contextmanager
+    def _change(self) -> Iterator[sqlite3.Connection]:
+        with _failing():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._db
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+
+def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, Any], conflict: str = "") -> None:
+    """Insert a row; table, columns and conflict clause are written in this file, never given."""
+    columns, places = ", ".join(row), ", ".join(f":{name}" for name in row)
+    db.execute(f"INSERT INTO {table} ({columns}) VALUES ({places}) {conflict}", dict(row))  # noqa: S608
+
+
+def _migrate(db: sqlite3.Connection) -> None:
+    schema = files("broker.store") / "schema"
+    steps = sorted(step.name for step in schema.iterdir() if step.name.endswith(".sql"))
+    version = int(db.execute("PRAGMA user_version").fetchone()[0])
+    if version > len(steps):
+        msg = "the store was written by a newer version of interlock"
+        raise EvidenceFailure(msg)
+    for number, name in enumerate(steps[version:], version + 1):
+        script = (schema / name).read_text("utf-8")
+        # One script, one transaction: a crash leaves the schema as it was before this step.
+        db.executescript(f"BEGIN EXCLUSIVE;\n{script}\nPRAGMA user_version = {number};\nCOMMIT;")
+
+
+def _make_private(path: Path) -> None:
+    """Make the file before SQLite does, so that it and its journal are ours alone."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(descriptor).st_mode & 0o077:
+            msg = f"others may read the store; run: chmod 600 {path}"
+            raise EvidenceFailure(msg)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _failing() -> Iterator[None]:
+    try:
+        yield
+    except (sqlite3.Error, OSError, UnicodeError) as error:
+        msg = f"the store cannot be used: {error}"
+        raise EvidenceFailure(msg) from error

@@ -1,0 +1,56 @@
+"""The contract's JSON of a review."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from broker.review.shapes import review_json, rfc3339, value_text
+from tests.broker.review.test_life import answered, review
+from tests.fakes import BOB
+
+
+def test_the_contracts_members() -> None:
+    shape = review_json(answered(replace(review(), values=(b"7", None)), reason="INC-7"))
+    assert json.loads(json.dumps(shape)) == shape
+    assert {name: shape[name] for name in list(shape)[:14]} == {
+        "id": "7f3a00",
+        "state": "approved",
+        "session": "s1",
+        "identity": "human:alice@example.com@corp",
+        "acting_for": None,
+        "target": "orders",
+        "rule": "writes",
+        "reason": "writes need two eyes",
+        "statement": "DELETE FROM orders WHERE id = 1",
+        "digest": review().digest,
+        "asked": "2026-01-01T12:00:00Z",
+        "expires": "2026-01-01T12:15:00Z",
+        "approvals": [{"by": str(BOB), "at": "2026-01-01T12:01:00Z", "reason": "INC-7"}],
+        "quorum": 1,
+    }
+    assert shape["values"] == ["7", None]
+    assert (shape["closed"], shape["closed_by"]) == ("2026-01-01T12:01:00Z", BOB.name)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, None),
+        (b"", ""),
+        ("grüße".encode(), "grüße"),
+        (b"\xff\x00", "\\xff00"),
+        (b"\\xff00", "\\x5c7866663030"),
+    ],
+)
+def test_different_values_never_look_the_same(value: bytes | None, text: str | None) -> None:
+    assert value_text(value) == text
+
+
+def test_times_are_utc() -> None:
+    there = datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=2)))
+    assert rfc3339(there) == "2025-12-31T23:00:00Z"
+    assert rfc3339(datetime(2026, 1, 1, tzinfo=UTC)) == "2026-01-01T00:00:00Z"
