@@ -1,0 +1,250 @@
+"""Rules and parts in, one verdict out: deny beats review beats allow, and no rule means no.
+
+Every part needs a rule that covers it, and the strictest answer over the parts is the statement's.
+An allow covers what its block says, never more; a deny or review applies to whatever its block may
+be about. `explicit` parts are covered only by a block that names them; `implied` ones by any allow
+or review that the identity holds on the target, unless a rule denies them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from broker.model import Answer, Facts, Identity, Part, Verdict
+from broker.policy import patterns
+from broker.policy.patterns import Fit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from broker.policy.rules import Block, Rule
+
+DEFAULT = "default"
+
+
+def decide(rules: Iterable[Rule], identity: Identity, target: str, facts: Facts) -> Verdict:
+    """Weigh what a statement does against the rules."""
+    mine = concerning(rules, identity, target)
+    weighed = [_weigh(mine, part) for part in facts.parts]
+    for each in weighed:
+        if each.refusal is not None:
+            return Verdict(Answer.DENY, each.rule, each.refusal, facts)
+    reviews = list({id(rule): rule for each in weighed for rule in each.reviews}.values())
+    blocks = [block for each in weighed for block in each.blocks]
+    rows = [block.max_rows for block in blocks if block.max_rows is not None]
+    max_rows = min(rows, default=None)
+    if reviews:
+        part = next(each.part for each in weighed if each.reviews)
+        return _review(reviews, part, facts, max_rows)
+    holds = _holding(mine)
+    if holds is None:
+        return Verdict(Answer.DENY, DEFAULT, f"no rule allows anything on {target}", facts)
+    rule = next((each.rule for each in weighed if each.blocks), holds.name)
+    return Verdict(Answer.ALLOW, rule, f"allowed by rule {rule}", facts, max_rows=max_rows)
+
+
+def concerning(rules: Iterable[Rule], identity: Identity, target: str) -> list[Rule]:
+    """The rules whose who, targets and when are met."""
+    return [
+        rule
+        for rule in rules
+        if identity.is_one_of(rule.who)
+        and any(patterns.name(pattern, target) for pattern in rule.targets)
+        and all(_claimed(identity, claim, values) for claim, values in rule.when.items())
+    ]
+
+
+def _claimed(identity: Identity, claim: str, values: Sequence[str]) -> bool:
+    value = identity.claims.get(claim)
+    return value is not None and any(patterns.name(pattern, value) for pattern in values)
+
+
+@dataclass(frozen=True, slots=True)
+class _Weighed:
+    """What the rules say about one part: refused, or covered by blocks, some of them reviews."""
+
+    part: Part
+    rule: str = DEFAULT
+    refusal: str | None = None
+    reviews: tuple[Rule, ...] = ()
+    blocks: tuple[Block, ...] = ()
+
+
+def _weigh(rules: Sequence[Rule], part: Part) -> _Weighed:
+    for rule in rules:
+        if _applies(rule.deny, part):
+            why = rule.reason or f"rule {rule.name} denies it"
+            return _Weighed(part, rule.name, f"{why} ({part})")
+    if part.implied and _holding(rules) is not None:
+        return _Weighed(part)
+    allows = [rule for rule in rules if _covers(rule.allow, part)]
+    reviews = [rule for rule in rules if _applies(rule.review, part)]
+    if not allows and not any(_covers(rule.review, part, Fit.MEANING) for rule in reviews):
+        why = f" ({part.why})" if part.why else ""
+        return _Weighed(part, refusal=f"no rule allows {part}{why}")
+    blocks = [rule.allow for rule in allows] + [rule.review for rule in reviews]
+    return _Weighed(
+        part,
+        (reviews or allows)[0].name,
+        reviews=tuple(reviews),
+        blocks=tuple(block for block in blocks if block is not None),
+    )
+
+
+def _holding(rules: Iterable[Rule]) -> Rule | None:
+    """The first rule that allows, or lets review, anything at all."""
+    for rule in rules:
+        if _speaks(rule.allow) or _speaks(rule.review):
+            return rule
+    return None
+
+
+def _speaks(block: Block | None) -> bool:
+    """Is this block about statements? One about raw terminals is not."""
+    return block is not None and block.terminal is not True
+
+
+# -- does a deny or a review apply to a part? -----------------------------------------------------
+
+
+def _applies(block: Block | None, part: Part) -> bool:
+    """Is the part among what the block is about? Actions and `unbounded` must match when given;
+    of tables, functions, commands and paths, the one that the part has.
+    """
+    if block is None or not _speaks(block):
+        return False
+    if block.actions is not None and part.action not in block.actions:
+        return False
+    if block.unbounded is not None and part.unbounded is not block.unbounded:
+        return False
+    subjects = (block.tables, block.functions, block.commands, block.paths)
+    return all(subject is None for subject in subjects) or (
+        _table(block.tables or (), part)
+        or _function(block.functions or (), part, loose=True)
+        or _command(block.commands or (), part, Fit.WITHIN)
+        or _path(block.paths or (), part)
+    )
+
+
+def _table(wanted: Iterable[str], part: Part) -> bool:
+    table = part.table
+    return table is not None and any(patterns.table(pattern, table) for pattern in wanted)
+
+
+def _function(wanted: Iterable[str], part: Part, *, loose: bool) -> bool:
+    called = part.function
+    return called is not None and any(
+        patterns.function(pattern, called, loose=loose) for pattern in wanted
+    )
+
+
+def _command(wanted: Iterable[str], part: Part, fit: Fit) -> bool:
+    words = part.command
+    return words is not None and any(patterns.command(pattern, words, fit) for pattern in wanted)
+
+
+def _path(wanted: Iterable[str], part: Part) -> bool:
+    file = part.path
+    return file is not None and any(patterns.path(pattern, file) for pattern in wanted)
+
+
+# -- does an allow (or a review, as permission to ask) cover a part? ------------------------------
+
+
+def _covers(block: Block | None, part: Part, fit: Fit = Fit.EXACT) -> bool:
+    if block is None or not _speaks(block):
+        return False
+    if part.command is not None:
+        return _covers_command(block, part, fit)
+    if part.path is not None:
+        return _covers_path(block, part)
+    if block.commands is not None or block.paths is not None:
+        return False  # a block about command lines says nothing about SQL
+    return _covers_sql(block, part)
+
+
+def _covers_sql(block: Block, part: Part) -> bool:
+    if block.actions is not None and part.action not in block.actions:
+        return False
+    if block.unbounded is not None and part.unbounded is not block.unbounded:
+        return False
+    if part.function is not None:
+        return _covers_function(block, part)
+    if part.table is not None:
+        return _covers_table(block, part)
+    return _covers_action(block, part)
+
+
+def _is_empty(block: Block) -> bool:
+    fields = (block.actions, block.tables, block.functions, block.commands, block.paths)
+    return all(field is None for field in (*fields, block.unbounded, block.max_rows))
+
+
+def _covers_command(block: Block, part: Part, fit: Fit) -> bool:
+    if block.commands is None:
+        return _is_empty(block) and not part.explicit
+    if (block.actions, block.tables, block.functions) != (None, None, None):
+        return False
+    wanted = [p for p in block.commands if not part.explicit or patterns.names_program(p)]
+    return _command(wanted, part, fit)
+
+
+def _covers_path(block: Block, part: Part) -> bool:
+    if block.paths is None:
+        return _is_empty(block) and not part.explicit
+    if block.actions is not None and part.action not in block.actions:
+        return False
+    wanted = [p for p in block.paths if not part.explicit or p not in patterns.BARE]
+    return _path(wanted, part)
+
+
+def _covers_function(block: Block, part: Part) -> bool:
+    if block.functions is None:
+        return not part.explicit and block.tables is None
+    wanted = [p for p in block.functions if not part.explicit or p not in patterns.BARE]
+    return _function(wanted, part, loose=False)
+
+
+def _covers_table(block: Block, part: Part) -> bool:
+    if block.tables is None:
+        return not part.explicit and block.functions is None
+    wanted = [p for p in block.tables if not part.explicit or p not in patterns.BARE]
+    return _table(wanted, part)
+
+
+def _covers_action(block: Block, part: Part) -> bool:
+    """An action alone, or on something that is no table: then no list of tables covers it."""
+    if part.object is not None and (block.tables is not None or block.functions is not None):
+        return False
+    if block.actions is None:
+        return not part.explicit and block.functions is None
+    return True
+
+
+# -- reviews --------------------------------------------------------------------------------------
+
+
+def _review(rules: Sequence[Rule], part: Part, facts: Facts, max_rows: int | None) -> Verdict:
+    """One review that satisfies every rule that asks for one, or a refusal when none can."""
+    blocks = [rule.review for rule in rules if rule.review is not None]
+    names = ", ".join(rule.name for rule in rules)
+    lacking = next((r.name for r in rules if r.review is not None and not r.review.approvers), None)
+    if lacking is not None:
+        why = f"rule {lacking} asks for a review but names no approvers"
+        return Verdict(Answer.DENY, lacking, why, facts)
+    approvers = [who for who in blocks[0].approvers if all(who in b.approvers for b in blocks)]
+    if not approvers:
+        why = f"rules {names} each ask for a review, and they have no approver in common"
+        return Verdict(Answer.DENY, names, why, facts)
+    why = next((rule.reason for rule in rules if rule.reason), "needs a review")
+    return Verdict(
+        Answer.REVIEW,
+        names,
+        f"{why} ({part})",
+        facts,
+        approvers=tuple(approvers),
+        quorum=max(block.quorum for block in blocks),
+        expires_in=min(block.expires for block in blocks),
+        max_rows=max_rows,
+    )

@@ -1,0 +1,78 @@
+"""What an identity may do on a target, in short phrases for `whoami`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from broker.policy.decide import concerning
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from broker.model import Identity
+    from broker.policy.rules import Block, Rule
+
+
+def summary(rules: Iterable[Rule], identity: Identity, target_name: str, kind: str) -> list[str]:
+    """One phrase for each allow, then each review, then each deny that concerns the identity."""
+    mine = concerning(rules, identity, target_name)
+    sql = kind == "postgres"
+    allows = [_what(r.allow, sql=sql) for r in mine if r.allow and _fits(r.allow, sql=sql)]
+    reviews = [
+        f"{_what(r.review, sql=sql)} after review by {_approvers(r.review)}"
+        for r in mine
+        if r.review and _fits(r.review, sql=sql)
+    ]
+    denies = [
+        f"never: {_what(r.deny, sql=sql, never=True)}"
+        for r in mine
+        if r.deny and _fits(r.deny, sql=sql)
+    ]
+    return list(dict.fromkeys([*allows, *reviews, *denies]))
+
+
+def _fits(block: Block, *, sql: bool) -> bool:
+    """Is the block about this kind of target? An empty one is about every kind."""
+    of_sql = (block.actions, block.tables, block.functions, block.unbounded, block.max_rows)
+    of_lines = (block.commands, block.paths, block.terminal)
+    foreign, own = (of_lines, of_sql) if sql else (of_sql, of_lines)
+    return any(each is not None for each in own) or all(each is None for each in foreign)
+
+
+def _approvers(block: Block) -> str:
+    several = f"{block.quorum} of " if block.quorum > 1 else ""
+    return several + (" or ".join(block.approvers) or "nobody")
+
+
+def _what(block: Block, *, sql: bool, never: bool = False) -> str:
+    if block.terminal:
+        return "a raw terminal"
+    phrase = _sql(block, never=never) if sql else _lines(block)
+    return f"{phrase} (max {block.max_rows} rows)" if block.max_rows is not None else phrase
+
+
+def _lines(block: Block) -> str:
+    phrases = [f"run {_list(block.commands)}"] if block.commands is not None else []
+    if block.paths is not None:
+        phrases.append(f"files {_list(block.paths)}")
+    return ", ".join(phrases) or "anything that no rule must name"
+
+
+def _sql(block: Block, *, never: bool) -> str:
+    if block.functions is not None and block.actions is None and block.tables is None:
+        return f"functions {_list(block.functions)}"
+    actions = _list(block.actions, "/" if never else ", ") if block.actions is not None else ""
+    if block.unbounded:
+        return f"{actions or 'anything'} without WHERE" + (
+            f" on {_list(block.tables)}" if block.tables is not None else ""
+        )
+    if not actions and block.tables is None:
+        return "anything" if never else "anything that no rule must name"
+    phrase = f"{actions or 'anything'} on {_list(block.tables) if block.tables else 'any table'}"
+    if block.functions is not None:
+        phrase += f", functions {_list(block.functions)}"
+    return phrase
+
+
+def _list(items: Sequence[str] | None, joint: str = ", ") -> str:
+    return joint.join(items or ()) or "nothing"

@@ -1,0 +1,90 @@
+"""Statements that act on one thing with a name that is no table: a role, a type, a server."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from broker.policy.sql import names
+
+if TYPE_CHECKING:
+    from broker.policy.sql.grammar import Node
+    from broker.policy.sql.walk import Context, Handler, Walk
+
+
+def _named(action: str, noun: str, key: str, *, explicit: bool = True) -> Handler:
+    def handle(walk: Walk, body: Node, context: Context) -> None:
+        value = body.get(key, "")
+        several = key == "roles"
+        for each in value if several else [value]:
+            walk.about(action, f"{noun} {names.spoken(each)}".rstrip(), explicit=explicit)
+        walk.children(body, context.within(action), skip={key})
+
+    return handle
+
+
+def _create_schema(walk: Walk, body: Node, context: Context) -> None:
+    elements = bool(body.get("schemaElts"))  # their unqualified names are of the new schema
+    walk.about("create", f"schema {body.get('schemaname', '?')}", explicit=elements)
+    walk.children(body, context.within("create"))
+
+
+def _define(walk: Walk, body: Node, context: Context) -> None:
+    walk.about("create", f"{names.noun(body['kind'])} {names.spoken(body.get('defnames', '?'))}")
+    walk.children(body, context.within("create"))
+
+
+def _plain(walk: Walk, body: Node, context: Context) -> None:
+    walk.children(body, context)
+
+
+HANDLERS: dict[str, Handler] = {
+    "ReturnStmt": _plain,
+    "ReplicaIdentityStmt": _plain,
+    "CreateSchemaStmt": _create_schema,
+    "DefineStmt": _define,
+    "NotifyStmt": _named("notify", "channel", "conditionname"),
+    "ListenStmt": _named("listen", "channel", "conditionname"),
+    "SecLabelStmt": _named("security", "label on", "object"),
+    "LoadStmt": _named("other", "library", "filename"),
+    "CheckPointStmt": _named("other", "checkpoint", ""),
+    "DropOwnedStmt": _named("drop", "everything owned by role", "roles"),
+    "ReassignOwnedStmt": _named("alter", "everything owned by role", "roles"),
+    "DropRoleStmt": _named("drop", "role", "roles"),
+    "CreateSeqStmt": _named("create", "sequence", "sequence", explicit=False),
+    "AlterSeqStmt": _named("alter", "sequence", "sequence", explicit=False),
+    "CreateDomainStmt": _named("create", "domain", "domainname", explicit=False),
+    "AlterDomainStmt": _named("alter", "domain", "typeName", explicit=False),
+    "CreateEnumStmt": _named("create", "type", "typeName", explicit=False),
+    "AlterEnumStmt": _named("alter", "type", "typeName", explicit=False),
+    "CompositeTypeStmt": _named("create", "type", "typevar", explicit=False),
+    "CreateStatsStmt": _named("create", "statistics", "defnames", explicit=False),
+    "AlterStatsStmt": _named("alter", "statistics", "defnames", explicit=False),
+    "CreateFunctionStmt": _named("create", "function", "funcname"),
+    "AlterFunctionStmt": _named("alter", "function", "func"),
+    "CreateRoleStmt": _named("create", "role", "role"),
+    "AlterRoleStmt": _named("alter", "role", "role"),
+    "AlterRoleSetStmt": _named("alter", "role", "role"),
+    "CreatedbStmt": _named("create", "database", "dbname"),
+    "AlterDatabaseStmt": _named("alter", "database", "dbname"),
+    "AlterDatabaseSetStmt": _named("alter", "database", "dbname"),
+    "AlterDatabaseRefreshCollStmt": _named("alter", "database", "dbname"),
+    "DropdbStmt": _named("drop", "database", "dbname"),
+    "CreateExtensionStmt": _named("create", "extension", "extname"),
+    "AlterExtensionStmt": _named("alter", "extension", "extname"),
+    "AlterExtensionContentsStmt": _named("alter", "extension", "extname"),
+    "CreateForeignTableStmt": _named("create", "foreign table on server", "servername"),
+    "CreateForeignServerStmt": _named("create", "server", "servername"),
+    "AlterForeignServerStmt": _named("alter", "server", "servername"),
+    "CreateUserMappingStmt": _named("create", "user mapping on server", "servername"),
+    "AlterUserMappingStmt": _named("alter", "user mapping on server", "servername"),
+    "DropUserMappingStmt": _named("drop", "user mapping on server", "servername"),
+    "CreateEventTrigStmt": _named("create", "event trigger", "trigname"),
+    "AlterEventTrigStmt": _named("alter", "event trigger", "trigname"),
+    "CreatePublicationStmt": _named("create", "publication", "pubname"),
+    "AlterPublicationStmt": _named("alter", "publication", "pubname"),
+    "CreateSubscriptionStmt": _named("create", "subscription", "subname"),
+    "AlterSubscriptionStmt": _named("alter", "subscription", "subname"),
+    "DropSubscriptionStmt": _named("drop", "subscription", "subname"),
+    "CreateTableSpaceStmt": _named("create", "tablespace", "tablespacename"),
+    "DropTableSpaceStmt": _named("drop", "tablespace", "tablespacename"),
+}

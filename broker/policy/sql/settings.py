@@ -1,0 +1,51 @@
+"""Which SET is harmless: an allow-list, because a setting can move every other guard."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from broker.policy.sql.grammar import Node
+
+_HARMLESS = """
+application_name client_min_messages datestyle extra_float_digits intervalstyle timezone xmloption
+"""
+HARMLESS = frozenset(_HARMLESS.split())
+"""Settings that change how values are written, or what the session calls itself."""
+
+PINNED = {
+    "client_encoding": frozenset({"utf8", "utf-8", "unicode"}),
+    "standard_conforming_strings": frozenset({"on", "true", "yes", "1"}),
+}
+"""Settings that may only be set to what they are already; drivers do so at the start."""
+
+
+def is_harmless(name: str, value: str | None) -> bool:
+    """May whoever has any right on the target make this setting? `value` None: its default."""
+    name = name.lower()
+    if name in HARMLESS:
+        return True
+    return value is not None and value.lower() in PINNED.get(name, ())
+
+
+def literal(node: Node) -> str | None:
+    """The text of a constant, or None when the node is not one."""
+    constant = node.get("A_Const")
+    if constant is None or constant.get("isnull"):
+        return None
+    for key, inner in (("sval", "sval"), ("ival", "ival"), ("fval", "fval")):
+        if key in constant:
+            return str(constant[key].get(inner, "" if key == "sval" else 0))
+    if "boolval" in constant:
+        return "on" if constant["boolval"].get("boolval") else "off"
+    return None
+
+
+def is_harmless_set_config(arguments: Sequence[Node]) -> bool:
+    """Is this a call of set_config(name, value, is_local) that SET LOCAL would be allowed to be?"""
+    if len(arguments) != 3:
+        return False
+    name, value, local = (literal(argument) for argument in arguments)
+    return name is not None and value is not None and local == "on" and is_harmless(name, value)

@@ -1,0 +1,1 @@
+"""Corpora of evasions, copied verbatim, and nothing else."""
