@@ -1,0 +1,278 @@
+"""What a command line does: a part for each simple command, each file, each way out.
+
+The parts that a rule must cover are the commands as typed (paths made normal) and the files of
+redirections. Beside them stand `implied` parts which only a deny can touch: wrappers whose inner
+command is judged by itself, and each path among the arguments.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING, Any, assert_never
+
+from broker.errors import Unparsable
+from broker.model import Facts, Part
+from broker.policy.shell import paths, ways_out, wrappers
+from broker.policy.shell.bounds import check_text
+from broker.policy.shell.build import build
+from broker.policy.shell.tree import (
+    AndOr,
+    Export,
+    File,
+    Group,
+    If,
+    Not,
+    Pipeline,
+    Refused,
+    Sequence,
+    Simple,
+    Subshell,
+    Timed,
+    While,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from broker.policy.shell.tree import Node, Redirect, Word
+
+    Parse = Callable[[str], Mapping[str, Any]]
+    Dirs = frozenset[str]
+    Outcome = tuple[Dirs, Dirs]  # the directories after success, and after failure
+
+HARMLESS = frozenset(
+    [":", "cd", "exit", "false", "history", "logout", "pwd", "true", "umask", "unset"]
+)
+FROM_INPUT = "⟨input⟩"  # stands for the words that xargs adds
+DIRECTORIES = 8  # possible directories in one line
+NESTING = 4  # sh -c inside sh -c
+CODE_OPTION = re.compile(r"-[eux]*c")
+
+
+def facts(
+    tree: Mapping[str, Any], text: str, cwd: str | None, *, parse: Parse | None = None
+) -> Facts:
+    """Take a parsed line apart. `parse` is the grammar, for the code in ``sh -c '...'``.
+
+    A construct that we do not judge becomes one part that no rule can name, so it is denied.
+    """
+    check_text(text)
+    walk = _Walk(parse)
+    try:
+        walk.node(build(tree), frozenset([cwd or paths.START]))
+    except Refused as refused:
+        return Facts((_construct(refused),))
+    return Facts(tuple(walk.parts))
+
+
+def _construct(refused: Refused) -> Part:
+    about = f"construct: {refused.construct}"
+    return Part(action="exec", object=about, explicit=True, why=str(refused))
+
+
+class _Walk:
+    """One pass over a tree, in the order of running; parts are kept once."""
+
+    def __init__(self, parse: Parse | None) -> None:
+        self.parts: dict[Part, None] = {}
+        self.parse = parse
+        self.nesting = 0
+
+    def add(self, part: Part) -> None:
+        self.parts[part] = None
+
+    def node(self, node: Node, dirs: Dirs) -> Outcome:
+        if len(dirs) > DIRECTORIES:
+            raise Refused("this many cd", "put them on lines of their own")
+        match node:
+            case Simple():
+                return self.simple(node, dirs)
+            case Timed(body):
+                return self.simple(body, dirs)
+            case Export(variables):
+                for name, value in variables:
+                    self.add(_command(("export", f"{name}={value}"), implied=True))
+                return dirs, dirs
+            case Not(body):
+                ok, failed = self.node(body, dirs)
+                return failed, ok
+            case AndOr():
+                return self.and_or(node, dirs)
+            case _:
+                return self.nested(node, dirs)
+
+    def nested(
+        self, node: Pipeline | Sequence | Subshell | Group | If | While, dirs: Dirs
+    ) -> Outcome:
+        match node:
+            case Pipeline(stages):
+                after = dirs.union(*(_either(self.node(stage, dirs)) for stage in stages))
+                return after, after
+            case Sequence(items):
+                return self.sequence(items, dirs)
+            case Subshell(body, redirects):
+                self.redirects(redirects, dirs)
+                self.node(body, dirs)
+                return dirs, dirs
+            case Group(body, redirects):
+                self.redirects(redirects, dirs)
+                return self.node(body, dirs)
+            case If() | While():
+                self.redirects(node.redirects, dirs)
+                after = self.branches(node, dirs) if isinstance(node, If) else self.loop(node, dirs)
+                return after, after
+            case _:
+                assert_never(node)
+
+    def sequence(self, items: tuple[Node, ...], dirs: Dirs) -> Outcome:
+        outcome = dirs, dirs
+        for item in items:
+            outcome = self.node(item, _either(outcome))
+        return outcome
+
+    def and_or(self, node: AndOr, dirs: Dirs) -> Outcome:
+        ok, failed = self.node(node.left, dirs)
+        if node.op == "&&":
+            right_ok, right_failed = self.node(node.right, ok)
+            return right_ok, failed | right_failed
+        right_ok, right_failed = self.node(node.right, failed)
+        return ok | right_ok, right_failed
+
+    def branches(self, node: If, dirs: Dirs) -> Dirs:
+        after: Dirs = frozenset()
+        for condition, body in node.branches:
+            met, dirs = self.node(condition, dirs)
+            after |= _either(self.node(body, met))
+        return after | (_either(self.node(node.otherwise, dirs)) if node.otherwise else dirs)
+
+    def loop(self, node: While, dirs: Dirs) -> Dirs:
+        after = _either(self.node(node.condition, dirs))
+        after |= _either(self.node(node.body, after))
+        if after - dirs:
+            raise Refused("cd in a loop", "the directory is not certain")
+        return after
+
+    def simple(self, node: Simple, dirs: Dirs) -> Outcome:
+        self.redirects(node.redirects, dirs)
+        if not node.words:
+            return dirs, dirs
+        for directory in sorted(dirs):
+            self.command(node.words, directory)
+        words = _unwrapped(node.words)
+        if words[0].text in ("pushd", "popd"):
+            raise Refused(words[0].text, "use cd")
+        if words[0].text == "cd":
+            return frozenset(_changed(words[1:], each) for each in dirs), dirs
+        return dirs, dirs
+
+    def redirects(self, redirects: tuple[Redirect, ...], dirs: Dirs) -> None:
+        for redirect in redirects:
+            if isinstance(redirect, File) and redirect.path != "/dev/null":
+                action = "read" if redirect.op == "<" else "write"
+                for directory in sorted(dirs):
+                    path = paths.resolve(directory, redirect.path)
+                    self.add(Part(action=action, path=path, explicit=_device(path)))
+
+    def command(self, words: tuple[Word, ...], directory: str, *, piped: bool = False) -> None:
+        """One simple command run in one directory; `piped` by xargs, with words from its input."""
+        command = _words(words, directory)
+        if piped:
+            command = (*command, FROM_INPUT)
+        if command[0] == "exec":
+            raise Refused("exec", "it replaces the shell; run the command itself")
+        at = wrappers.inner(tuple(word.text for word in words))
+        if at is not None:
+            wrapper = wrappers.WRAPPERS[ways_out.base(command[0])]
+            why = wrapper.why or ways_out.why_explicit(command) or ""
+            self.add(_command(command, why=why, implied=not why))
+            if words[at].literal is None:
+                raise Refused("a command name that is not literal", "write the program's name")
+            piped = piped or ways_out.base(command[0]) == "xargs"
+            self.command(words[at:], directory, piped=piped)
+        elif self.code(words, command, directory):
+            return
+        else:
+            why = _glob(words, command) or ways_out.why_explicit(command) or ""
+            self.add(_command(command, why=why, implied=not why and command[0] in HARMLESS))
+        self.mentions(command[0], words[1:], directory)
+
+    def code(self, words: tuple[Word, ...], command: tuple[str, ...], directory: str) -> bool:
+        """Judge the code of ``sh -c 'code'`` in place of the shell, if it can be read."""
+        name = ways_out.base(command[0])
+        texts = [word.literal for word in words]
+        if name not in ("sh", "bash", "dash", "ash") or len(texts) != 3 or self.parse is None:
+            return False
+        option, code = texts[1], texts[2]
+        if option is None or code is None or not CODE_OPTION.fullmatch(option):
+            return False
+        if "/" in command[0] and posixpath.dirname(command[0]) not in ways_out.SYSTEM:
+            return False
+        self.nesting += 1
+        if self.nesting > NESTING:
+            raise Refused("this many shells in one another", "run the command itself")
+        try:
+            inner = build(self.parse(code), portable=True)
+        except Unparsable as error:
+            raise Refused(f"{name} -c", f"its code is not understood: {error}") from error
+        self.add(_command((command[0], option, code), implied=True))
+        self.node(inner, frozenset([directory]))
+        self.nesting -= 1
+        return True
+
+    def mentions(self, program: str, arguments: tuple[Word, ...], directory: str) -> None:
+        """A deny on a path also holds for the arguments of commands."""
+        action = paths.access(ways_out.base(program))
+        for word in arguments:
+            path = paths.mentioned(word, directory)
+            if path is not None:
+                self.add(Part(action=action, path=path, implied=True))
+
+
+def _command(command: tuple[str, ...], *, why: str = "", implied: bool = False) -> Part:
+    return Part(action="exec", command=command, explicit=bool(why), implied=implied, why=why)
+
+
+def _words(words: tuple[Word, ...], directory: str) -> tuple[str, ...]:
+    program = words[0].text
+    if "/" in program:
+        program = paths.resolve(directory, program)
+    return (program, *(paths.normal(word, directory) for word in words[1:]))
+
+
+def _glob(words: tuple[Word, ...], command: tuple[str, ...]) -> str:
+    for word, text in zip(words, command, strict=False):
+        if word.has_glob and "/" in word.text:
+            return f"which files {text} names is not certain"
+    return ""
+
+
+def _device(path: str) -> bool:
+    """Some shells open the network for ``/dev/tcp``; disks are devices too."""
+    return path.startswith("/dev/")
+
+
+def _unwrapped(words: tuple[Word, ...]) -> tuple[Word, ...]:
+    """The words of a builtin that runs in this shell, without ``command`` or ``builtin``."""
+    while words[0].text in ("command", "builtin"):
+        at = wrappers.inner(tuple(word.text for word in words))
+        if at is None:
+            return words
+        words = words[at:]
+    return words
+
+
+def _either(outcome: Outcome) -> Dirs:
+    return outcome[0] | outcome[1]
+
+
+def _changed(arguments: tuple[Word, ...], directory: str) -> str:
+    """The directory after a successful cd."""
+    rest = [word for word in arguments if word.text not in ("-P", "-L", "--", "-e")]
+    if len(rest) != 1 or rest[0].literal is None or rest[0].text.startswith("-"):
+        if any(word.has_glob or ".." in word.text.split("/") for word in rest):
+            raise Refused("cd to this", "where it leads is not certain")
+        return paths.LOST
+    if directory == paths.START and not rest[0].text.startswith("/"):
+        return paths.LOST
+    return paths.resolve(directory, rest[0].text)

@@ -1,0 +1,169 @@
+"""The three ways in to a shell target: one command, a script on stdin, an interactive session."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from broker.console.telling import PREFIX, visible
+from broker.errors import ExitCode, TargetUnreachable
+from broker.policy.shell.bounds import SIZE
+from broker.shell.kept import Leave
+from broker.shell.lines import WITHDRAWN, Lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from broker.console.client import Client, Terminal
+    from broker.gate import Gate
+    from broker.shell.parser import ShellParser
+    from broker.shell.runner import Runner
+    from broker.targets import CommandTarget, SshTarget
+
+    Target = SshTarget | CommandTarget
+
+
+class LineEditor(Protocol):
+    """What an interactive session needs of a line editor."""
+
+    async def line(self, prompt: str) -> str | None:
+        """The accepted text, None at the end of input; raises Interrupted at Ctrl-C."""
+
+    def type_ahead(self, data: bytes) -> None:
+        """Keys typed while a line waited: the next prompt shows them."""
+
+
+class EditorFactory(Protocol):
+    """Makes the editor for one session."""
+
+    def __call__(
+        self,
+        client: Client,
+        /,
+        *,
+        is_complete: Callable[[str], bool],
+        history: list[str],
+        on_resize: Callable[[Terminal], None],
+    ) -> LineEditor:
+        """The editor becomes the listener for window changes and passes them on."""
+
+
+async def run_command(
+    client: Client, gate: Gate, target: Target, runner: Runner, parser: ShellParser, command: str
+) -> int:
+    """One command: its exit code, or the code of its refusal. Its input is the client's."""
+    lines = Lines(client, gate, target, runner, parser)
+    lines.listen()
+    try:
+        return await lines.line(command, stdin=lines.ahead)
+    except Leave as leave:
+        return leave.status
+
+
+async def run_script(
+    client: Client, gate: Gate, target: Target, runner: Runner, parser: ShellParser
+) -> int:
+    """A script on stdin, each statement judged as it is read, just before it runs.
+
+    Ends at the first refusal with its code, else with the last command's. The script is its
+    commands' only input, so they get none.
+    """
+    lines = Lines(client, gate, target, runner, parser)
+    lines.listen()
+    await lines.arrive()
+    reader = _Statements(lines)
+    status = 0
+    try:
+        while (data := await reader.next()) is not None:
+            try:
+                text = data.decode()
+            except UnicodeDecodeError:
+                return await lines.refuse_bytes(data)
+            status = lines.status = await lines.line(text, stdin=None)
+            if gate.refusal is not None:
+                return lines.refusal_code
+            if status == WITHDRAWN:
+                return status
+    except Leave as leave:
+        return leave.status
+    return status
+
+
+class _Statements:
+    """Cuts a stream into statements at the line ends where the grammar is satisfied."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._unread = b""
+        self._ended = False
+
+    async def next(self) -> bytes | None:
+        """The next complete statement, or what is left of one at the end of input."""
+        statement = b""
+        needs: bytes | None = b""
+        while needs is not None and len(statement) <= SIZE:
+            line = await self._line()
+            if not line:
+                return statement or None
+            statement += line
+            if needs in line:
+                missing = self._lines.unfinished(statement.decode(errors="replace"))
+                needs = None if missing is None else missing.encode()
+        return statement
+
+    async def _line(self) -> bytes:
+        while b"\n" not in self._unread and not self._ended and len(self._unread) <= SIZE:
+            data = await self._lines.ahead.read()
+            self._ended = not data
+            self._unread += data
+        line, newline, self._unread = self._unread.partition(b"\n")
+        return line + newline
+
+
+async def run_interactive(
+    client: Client,
+    gate: Gate,
+    target: Target,
+    runner: Runner,
+    parser: ShellParser,
+    editor: EditorFactory | None = None,
+) -> int:
+    """Lines at our own prompt until `exit` or the end of input: the last line's status."""
+    from broker.console.editor import Editor, Interrupted  # a fake needs none of it
+
+    lines = Lines(client, gate, target, runner, parser)
+    prompting = (editor or Editor)(
+        client,
+        is_complete=lambda text: lines.unfinished(text) is None,
+        history=lines.history,
+        on_resize=lines.resized,
+    )
+    lines.keep_ahead(prompting.type_ahead)
+    lines.listen(resizes=False)
+    await lines.arrive()
+    while True:
+        prompt = gate.said(f"{target.name}:{visible(lines.place.cwd or '?')}$ ").decode()
+        try:
+            text = await prompting.line(prompt)
+        except Interrupted:
+            gate.said("^C\r\n")  # the editor showed it
+            continue
+        if text is None:
+            return lines.status
+        gate.typed(text)
+        gate.said(f"{text}\n".replace("\n", "\r\n"))  # the editor showed it; for the recording
+        try:
+            lines.status = await _line(lines, text)
+        except Leave as leave:
+            return leave.status
+
+
+async def _line(lines: Lines, text: str) -> int:
+    """One line of an interactive session: a failure of the target does not end it."""
+    try:
+        status = await lines.line(text, stdin=lines.client)
+    except TargetUnreachable as error:
+        await lines.asking.tell(f"{PREFIX}{error}")
+        return int(ExitCode.UNREACHABLE)
+    if status == WITHDRAWN and lines.client.terminal is not None:
+        await lines.client.write(b"\r")
+    return status
