@@ -1,0 +1,106 @@
+"""The `targets:` section as Target values; what they need from this machine is looked for."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from broker.config import secrets
+from broker.config.dsn import parse_dsn
+from broker.targets import CommandTarget, PostgresTarget, SecretSource, SshTarget
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from broker.config.shapes import Fields
+    from broker.config.source import Problems
+    from broker.targets import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """Where the file lies, and the environment that its secrets come from."""
+
+    folder: Path
+    environ: Mapping[str, str]
+    problems: Problems
+
+    def path(self, written: str) -> Path:
+        """A path as it is meant: relative to the file."""
+        return Path(os.path.normpath(self.folder / written))
+
+    def readable(self, written: str, line: int, where: str) -> Path:
+        """A file that must be there now."""
+        path = self.path(written)
+        if not path.is_file() or not os.access(path, os.R_OK):
+            self.problems.add(line, f"{where}: the file {path} is not there or cannot be read")
+        return path
+
+    def secret(self, fields: Fields) -> SecretSource:
+        """A secret's source, after it was seen to give one."""
+        command = fields.get("command")
+        if command is not None and "/" in command[0]:
+            command = (str(self.path(command[0])), *command[1:])
+        file = self.path(fields["file"]) if "file" in fields else None
+        source = SecretSource(env=fields.get("env"), file=file, command=command)
+        if problem := secrets.check(source, self.environ):
+            self.problems.add(fields.line, f"{fields.path}: {problem}")
+        return source
+
+
+def make_targets(entries: Mapping[str, Fields], around: Surroundings) -> dict[str, Target]:
+    """Every whole entry, by name."""
+    make = {"postgres": _postgres, "ssh": _ssh, "command": _command}
+    return {
+        name: make[entry["kind"]](name, entry, around)
+        for name, entry in entries.items()
+        if entry.whole
+    }
+
+
+def _postgres(name: str, entry: Fields, around: Surroundings) -> Target:
+    dsn = parse_dsn(entry["dsn"])
+    root = None
+    if dsn.sslrootcert not in (None, "", "system"):  # `system` is libpq's word for no file
+        line, where = entry.line_of("dsn"), f"{entry.path}.dsn: sslrootcert"
+        root = around.readable(str(dsn.sslrootcert), line, where)
+    password = around.secret(entry["password"]) if "password" in entry else None
+    return PostgresTarget(
+        name, dsn.host, dsn.port, dsn.user, dsn.dbname, dsn.sslmode, root, password
+    )
+
+
+def _ssh(name: str, entry: Fields, around: Surroundings) -> Target:
+    if "host_key" not in entry and "host_ca" not in entry:
+        around.problems.add(
+            entry.line, f"{entry.path}: host_key or host_ca is needed, or it could be any server"
+        )
+    key = None
+    if "key" in entry:
+        key = around.readable(entry["key"], entry.line_of("key"), f"{entry.path}.key")
+    return SshTarget(
+        name,
+        host=entry["host"],
+        port=entry.get("port", 22),
+        user=entry["user"],
+        host_keys=entry.get("host_key", ()),
+        host_cas=entry.get("host_ca", ()),
+        key=key,
+    )
+
+
+def _command(name: str, entry: Fields, around: Surroundings) -> Target:
+    environment = {
+        variable: value if isinstance(value, str) else around.secret(value)
+        for variable, value in entry.get("env", {}).items()
+    }
+    return CommandTarget(
+        name,
+        argv=entry["argv"],
+        cwd=around.path(entry["cwd"]) if "cwd" in entry else None,
+        env=environment,
+        user=entry.get("user"),
+        shell=entry.get("shell", "lines"),
+    )

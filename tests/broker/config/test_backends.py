@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from broker.targets import CommandTarget, PostgresTarget, SecretSource, SshTarget
+from tests.broker.config.samples import loaded, only
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HOST = "host: h, user: u"
+DSN = "kind: postgres, dsn: 'host=h user=u dbname=d'"
+
+
+def target(text: str, name: str = "t") -> str:
+    return f"targets:\n  {name}: {{{text}}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("host: h", "targets.t: the key `kind` is missing"),
+        ("kind: mysql", "targets.t.kind: `mysql` is not one of postgres, ssh, command"),
+        ("kind: ssh, user: u, host_key: 'ssh-rsa AAAA'", "targets.t: the key `host` is missing"),
+        (f"kind: ssh, {HOST}", "targets.t: host_key or host_ca is needed"),
+        (f"kind: ssh, {HOST}, host_key: AAAA", "targets.t.host_key[0]: must be `TYPE BASE64`"),
+        (f"kind: ssh, {HOST}, host_key: 'ssh-dss AAAA'", "targets.t.host_key[0]: must be `TYPE"),
+        (f"kind: ssh, {HOST}, host_key: 'ssh-rsa x'", "targets.t.host_key[0]: the key after"),
+        (f"kind: ssh, {HOST}, host_ca: 'ssh-rsa AAAA', key: k", "targets.t.key: the file "),
+        (f"kind: ssh, {HOST}, host_ca: 'ssh-rsa AAAA', port: 0", "targets.t.port: must be from 1"),
+        ("kind: ssh, host: '-oX', user: u, host_ca: 'ssh-rsa AAAA'", "targets.t.host: `-oX` is"),
+        ("kind: ssh, host: h, user: '-u', host_ca: 'ssh-rsa AAAA'", "targets.t.user: `-u` is"),
+        (
+            f"kind: ssh, {HOST}, host_ca: 'ssh-rsa AAAA', shell: patterns",
+            "targets.t.shell: `patterns` is not one of lines",
+        ),
+        ("kind: command, argv: []", "targets.t.argv: must not be empty"),
+        ("kind: command, argv: cat", "targets.t.argv: must be a list"),
+        ("kind: command, argv: [sleep, 1]", "targets.t.argv[1]: YAML takes this for a number"),
+        ("kind: command, argv: [x], env: {A: 1}", "targets.t.env.A: YAML takes this for a number"),
+        ("kind: command, argv: [x], env: {A-B: x}", "targets.t.env.A-B: `A-B` is not an env"),
+        ("kind: command, argv: [x], env: {A: {env: NONE}}", "targets.t.env.A: the environment"),
+        (f"{DSN}, password: hunter2", "targets.t.password: must be {env: NAME}, {file: PATH} or"),
+        (f"{DSN}, password: {{env: NONE}}", "targets.t.password: the environment variable NONE"),
+        (f"{DSN}, password: {{file: none}}", "targets.t.password: the file "),
+        (f"{DSN}, password: {{command: []}}", "targets.t.password.command: must not be empty"),
+        (f"{DSN}, password: {{command: [no-such]}}", "targets.t.password: the program 'no-such'"),
+        (f"{DSN}, password: {{env: A, file: b}}", "targets.t.password: exactly one of env, file"),
+        (
+            "kind: postgres, dsn: 'host=h user=u dbname=d sslmode=verify-ca sslrootcert=none.pem'",
+            "targets.t.dsn: sslrootcert: the file ",
+        ),
+        (f"{DSN}, sslmode: require", "targets.t.sslmode: unknown key `sslmode`"),
+    ],
+)
+def test_refused(tmp_path: Path, text: str, said: str) -> None:
+    found = only(tmp_path, target(text))
+    assert found.startswith(f"2: {said}")
+    assert "hunter2" not in found
+
+
+@pytest.mark.parametrize("name", ["login", "broker", "approvals", "-x", "a:b", "'*'", "a b", "''"])
+def test_a_target_name_is_a_user_name_that_is_still_free(tmp_path: Path, name: str) -> None:
+    assert only(tmp_path, target("kind: command, argv: [cat]", name)).startswith("2: targets.")
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    for name in ("ca.pem", "secret", "key"):
+        (tmp_path / name).write_text("x\n")
+    program = tmp_path / "print-secret"
+    program.write_text("#!/bin/sh\necho x\n")
+    program.chmod(0o700)
+    text = f"""
+targets:
+  a:
+    kind: postgres
+    dsn: host=h user=u dbname=d sslmode=verify-full sslrootcert=ca.pem
+    password: {{file: secret}}
+  b: {{kind: ssh, {HOST}, host_ca: ['ssh-ed25519 AAAA'], key: ./key, port: 2022}}
+  c: {{kind: command, argv: [cat], cwd: ../x, user: nobody, shell: patterns,
+      env: {{A: b, C: {{command: [./print-secret, word]}}}}}}
+"""
+    assert loaded(tmp_path, text).targets == {
+        "a": PostgresTarget(
+            "a",
+            "h",
+            5432,
+            "u",
+            "d",
+            "verify-full",
+            tmp_path / "ca.pem",
+            SecretSource(file=tmp_path / "secret"),
+        ),
+        "b": SshTarget("b", "h", 2022, "u", host_cas=("ssh-ed25519 AAAA",), key=tmp_path / "key"),
+        "c": CommandTarget(
+            "c",
+            ("cat",),
+            tmp_path.parent / "x",
+            {"A": "b", "C": SecretSource(command=(str(program), "word"))},
+            "nobody",
+            "patterns",
+        ),
+    }
