@@ -1,0 +1,1 @@
+"""Screens: they compose widgets, turn keys into questions to the broker, and show the answers."""

@@ -1,0 +1,100 @@
+"""The card of one request: who asks, where, why, what it would touch, which rule stopped it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tui import text, theme
+from tui.link import ago
+from tui.people import person
+from tui.widgets.queue import verbs
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from textual.content import Content
+
+    from broker.control.client import Review
+
+LABEL = 9  # cells of the words on the left
+
+
+def card(review: Review, now: datetime | None, width: int) -> Content:
+    """The card. Each line is cut to `width`; nothing a statement says can make another line."""
+    rows = [
+        ("who", _who(review)),
+        ("where", _where(review)),
+        ("why", text.safe(f'"{review.why}"') if review.why else text.safe("not said")),
+        ("does", _does(review)),
+        ("rule", _rule(review, now)),
+        ("", text.safe(review.reason, theme.QUIET)),
+    ]
+    if not review.can_answer:
+        rows.append(("note", text.safe(review.why_not or "not yours to answer", theme.WARNING)))
+    return text.lines(text.cut(_labelled(label, shown), width) for label, shown in rows)
+
+
+def before(review: Review, width: int) -> Content:
+    """What came before it in the same session."""
+    earlier = text.joined([text.safe(one) for one in review.before], " · ")
+    return text.cut(_labelled("before", earlier if review.before else text.safe("nothing")), width)
+
+
+def ended(review: Review) -> str:
+    """What became of a review, in a sentence: who and when."""
+    by = person(review.closed_by).name if review.closed_by else ""
+    if not by and review.approvals:
+        by = " and ".join(person(approval.by).name for approval in review.approvals)
+    words = {
+        "pending": "waits on",
+        "approved": "was approved",
+        "used": "was approved and has run",
+        "denied": "was denied",
+        "expired": "expired",
+        "withdrawn": "was withdrawn",
+    }.get(review.state, f"is {review.state}")
+    at = review.closed_at or (review.approvals[-1].at if review.approvals else "")
+    clock = f" at {at[11:16]} UTC" if len(at) >= 16 else ""
+    reason = f": {review.closed_reason}" if review.closed_reason else ""
+    whose = f"{review.id} ({person(review.identity).name})"
+    return f"{whose} {words}{f' by {by}' if by else ''}{clock}{reason}"
+
+
+def _labelled(label: str, shown: Content) -> Content:
+    return text.joined([text.safe(f" {label:<{LABEL - 1}}", theme.QUIET), shown])
+
+
+def _who(review: Review) -> Content:
+    who = person(review.identity)
+    parts = [
+        text.safe(who.name, theme.STRONG),
+        text.safe(f"{who.kind} of {who.issuer}" if who.issuer else who.kind),
+    ]
+    if review.acting_for:
+        parts.append(text.safe(f"acting for {review.acting_for}"))
+    if review.source:
+        parts.append(text.safe(f"from {review.source}"))
+    return text.joined(parts, "   ")
+
+
+def _where(review: Review) -> Content:
+    parts = [text.safe(review.target, theme.STRONG)]
+    if review.cwd:
+        parts.append(text.safe(f"in {review.cwd}"))
+    parts.append(text.safe(f"session {review.session}", theme.QUIET))
+    return text.joined(parts, "   ")
+
+
+def _does(review: Review) -> Content:
+    if review.language == "sql":
+        on = f" on {', '.join(review.tables)}" if review.tables else ""
+        return text.safe(f"{verbs(review)}{on}", theme.STRONG)
+    return text.safe("; ".join(review.commands) or verbs(review), theme.STRONG)
+
+
+def _rule(review: Review, now: datetime | None) -> Content:
+    need = f"{len(review.approvals)} of {review.quorum} approved"
+    if review.approvals:
+        need += f" ({', '.join(person(one.by).name for one in review.approvals)})"
+    asked = text.safe(f"asked {ago(review.asked, now)}" if now else "")
+    return text.joined([text.safe(review.rule), text.safe(need), asked], "   ")
