@@ -1,0 +1,193 @@
+"""psql with a person: the broker's line editor in front, psql's lexer behind, Ctrl-C between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from broker.console.editor import Editor, Interrupted
+from broker.errors import Denied, EvidenceFailure, ExitCode, UsageError
+from broker.postgres import metacommands, typed
+from broker.postgres.delivery import Delivery, refuse
+from broker.postgres.prompt import Lexer
+from broker.postgres.psql import PsqlEnded
+
+if TYPE_CHECKING:
+    from broker.console.client import Client, Terminal
+    from broker.gate import Gate
+    from broker.postgres.prompt import PromptState
+    from broker.postgres.psql import Psql
+
+CTRL_C = b"\x03"
+AHEAD_LIMIT = 64 * 1024  # bytes typed while a statement runs
+
+
+async def run_interactive(client: Client, gate: Gate, psql: Psql, name: str) -> int:
+    """An interactive session under the target's name; its exit code."""
+    return await _Conversation(client, gate, psql, name).run()
+
+
+class _Conversation:
+    """One person's session: a text is asked for, run line by line, and so on."""
+
+    def __init__(self, client: Client, gate: Gate, psql: Psql, name: str) -> None:
+        self._client = client
+        self._gate = gate
+        self._psql = psql
+        self._name = name
+        self._delivery = Delivery(client, gate, quiet_refusals=client.json)
+        self._editor = Editor(client, is_complete=self._is_complete, on_resize=self._resized)
+        self._stopped = False  # Ctrl-C while a text runs: the rest of it is not run
+        self._gone: ConnectionError | None = None
+
+    async def run(self) -> int:
+        if self._client.terminal is not None:
+            self._psql.resize(self._client.terminal.columns, self._client.terminal.rows)
+        self._client.on_signal(lambda name: self._interrupt() if name == "INT" else None)
+        try:
+            while (text := await self._text()) is not None:
+                self._gate.typed(text)
+                if text.strip() and not await self._accepted(text):
+                    break
+        except PsqlEnded as ended:  # `quit` and `exit` are psql's own words
+            if ended.status != 0:
+                raise
+        finally:
+            self._client.on_signal(None)
+            self._client.on_resize(None)
+        return ExitCode.OK
+
+    # -- asking --------------------------------------------------------------------------------
+
+    async def _text(self) -> str | None:
+        """The next text typed; None at the end. Raises what ended the connection meanwhile."""
+        while True:
+            try:
+                return await self._typed()
+            except Interrupted:
+                await self._psql.abandon()
+
+    async def _typed(self) -> str | None:
+        async with asyncio.TaskGroup() as group:
+            typing = group.create_task(self._outcome())
+            lost = group.create_task(self._psql.ended())
+            await asyncio.wait({typing, lost}, return_when=asyncio.FIRST_COMPLETED)
+            typing.cancel()
+            lost.cancel()
+        if typing.cancelled():
+            await self._psql.check_alive()
+            return None
+        outcome = typing.result()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    async def _outcome(self) -> str | Interrupted | ConnectionError | None:
+        """The editor's answer as a value, since an exception would end the whole group."""
+        try:
+            return await self._editor.line(self._prompt(), continuation=f"{self._name}-> ")
+        except (Interrupted, ConnectionError) as error:
+            return error
+
+    def _prompt(self) -> str:
+        state = self._psql.state
+        if state.lexer is Lexer.COPY:
+            return ">> "
+        if state.lexer is Lexer.CONTINUED:
+            return f"{self._name}{state.open or '-'}> "
+        return f"{self._name}{state.transaction or '='}> "
+
+    def _is_complete(self, text: str) -> bool:
+        """Psql's lexer is the truth: once it is inside a statement, each line goes to it."""
+        return self._psql.state.lexer is not Lexer.READY or typed.is_complete(text)
+
+    # -- running -------------------------------------------------------------------------------
+
+    async def _accepted(self, text: str) -> bool:
+        """Run a text line by line, keys kept for later; False when the session is to end."""
+        self._stopped = go_on = False
+        failure: Exception | None = None  # raised outside, where no group wraps it
+        async with asyncio.TaskGroup() as group:
+            keys = group.create_task(self._keys())
+            try:
+                async with self._delivery.whole():
+                    go_on = await self._lines(text)
+            except Exception as error:  # noqa: BLE001 - raised again below
+                failure = error
+            finally:
+                keys.cancel()
+        if failure is None:
+            failure = self._gone
+        if failure is not None:
+            raise failure
+        return go_on
+
+    async def _lines(self, text: str) -> bool:
+        for line in text.split("\n"):
+            if self._stopped:
+                break
+            if not await self._line(line):
+                return False
+        if self._stopped:
+            await self._psql.abandon()
+        return True
+
+    async def _line(self, line: str) -> bool:
+        """One line; False when it quits. A refused line does not end the session."""
+        try:
+            if self._psql.state.lexer is Lexer.READY and metacommands.is_meta(line):
+                command = metacommands.parse(line)
+                if command.quits:
+                    return False
+                await self._meta(command.line)
+            else:
+                await self._sql(line)
+        except Denied as denied:
+            await self._refuse(line, str(denied), metacommands.RULE)
+        except UsageError as error:
+            await self._refuse(line, str(error), "console")
+        return True
+
+    async def _meta(self, line: str) -> PromptState:
+        delivery = self._delivery
+        return await self._psql.run_meta(
+            line, output=delivery.output, error=delivery.error, idle=delivery.idle
+        )
+
+    async def _sql(self, line: str) -> None:
+        delivery = self._delivery
+        state = await self._psql.send(
+            line, output=delivery.output, error=delivery.error, idle=delivery.idle
+        )
+        if state.refused_meta:
+            why = "a meta-command must be a line of its own"
+            await self._refuse(line, why, metacommands.RULE)
+
+    async def _refuse(self, line: str, why: str, rule: str) -> None:
+        await refuse(self._gate, self._delivery, line, why, rule)
+
+    async def _keys(self) -> None:
+        """Keys typed while a text runs: Ctrl-C cancels it, the rest is shown at the next prompt."""
+        ahead = b""
+        try:
+            while data := await self._client.read():
+                if CTRL_C in data:
+                    data = data[data.rindex(CTRL_C) + 1 :]
+                    ahead = b""
+                    self._interrupt()
+                ahead = (ahead + data)[:AHEAD_LIMIT]
+        except ConnectionError as error:
+            self._gone = error
+            self._interrupt()
+        finally:
+            self._editor.type_ahead(ahead)
+
+    def _interrupt(self) -> None:
+        self._stopped = True
+        self._psql.interrupt()
+
+    def _resized(self, terminal: Terminal) -> None:
+        self._psql.resize(terminal.columns, terminal.rows)
+        with contextlib.suppress(EvidenceFailure):  # the gate is shut now: its next user is told
+            self._gate.resized(terminal.columns, terminal.rows)

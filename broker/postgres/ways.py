@@ -1,0 +1,199 @@
+"""The ways into a PostgreSQL target, as the front door calls them: consoles, and any driver.
+
+Whatever the way, the statements pass one relay, the same judge and the same mask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from broker.console import telling
+from broker.errors import Denied, EvidenceFailure, InterlockError, TargetUnreachable
+from broker.mask.rows import RowMask
+from broker.postgres import catalogue
+from broker.postgres.cancel import Cancels
+from broker.postgres.console import run_command, run_script
+from broker.postgres.interactive import run_interactive
+from broker.postgres.program import find_psql
+from broker.postgres.psql import Program, started
+from broker.postgres.relay import relay
+from broker.postgres.startup import DuplexOverStreams, greet
+from broker.postgres.upstream import connect
+from broker.targets import PostgresTarget
+from broker.wire import notices
+from broker.wire.startup import Cancel
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager
+    from datetime import datetime
+
+    from broker.console.client import Client
+    from broker.live import Opened
+    from broker.mask.rules import Masking, Style
+    from broker.model import Answer, Facts, Identity, Statement, Verdict
+    from broker.postgres.psql import Psql
+    from broker.postgres.startup import Duplex
+    from broker.postgres.upstream import Upstream
+    from broker.targets import SecretSource
+    from broker.wire.startup import Hello
+
+SETTINGS = {
+    "search_path": "public",
+    "standard_conforming_strings": "on",
+    "client_encoding": "UTF8",
+}
+
+
+class PostgresWays:
+    """Implements the front door's ways for `postgres` targets.
+
+    `peek` is the bare judgement of a statement; `secret` reads a secret's source.
+    """
+
+    def __init__(
+        self,
+        masking: Masking,
+        mask_key: bytes,
+        secret: Callable[[SecretSource], str],
+        peek: Callable[[Identity, str, Statement], Answer],
+    ) -> None:
+        self._masking = masking
+        self._mask_key = mask_key
+        self._secret = secret
+        self._peek = peek
+        self._cancels = Cancels()
+
+    async def console(self, opened: Opened, client: Client, command: str | None) -> int:
+        """psql for a person, one SQL text, or a script on standard input."""
+        async with _json_told(opened, client), self._psql(opened) as psql:
+            opened.unspeakable.add(psql.nonce)
+            if command is not None:
+                return await run_command(client, opened.gate, psql, command)
+            if client.terminal is not None:
+                return await run_interactive(client, opened.gate, psql, opened.target.name)
+            return await run_script(client, opened.gate, psql)
+
+    async def forward(
+        self,
+        stream: Duplex,
+        identity: Identity,
+        opening: Callable[[], AbstractAsyncContextManager[Opened]],
+    ) -> None:
+        """Any client through ``ssh -L``. Failures before the relay are told in the protocol."""
+        hello = await greet(stream)
+        if isinstance(hello, Cancel):
+            await self._cancels.cancel(hello.key, identity)
+            return
+        if hello is None:
+            return
+        told = False
+        try:
+            async with opening() as opened:
+                upstream = await self._connected(opened)
+                told = True
+                await self._relay(opened, stream, upstream, hello, transcribe=True)
+        except InterlockError as error:
+            if not told:
+                stream.write(notices.fatal(_code(error), f"interlock: {error}"))
+                await stream.drain()
+            raise
+
+    @asynccontextmanager
+    async def _psql(self, opened: Opened) -> AsyncIterator[Psql]:
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            duplex = DuplexOverStreams(reader, writer)
+            hello = await greet(duplex)
+            if isinstance(hello, Cancel):
+                await self._cancels.cancel(hello.key, opened.session.identity)
+                duplex.close()
+            elif hello is not None:
+                upstream = await self._connected(opened)
+                await self._relay(opened, duplex, upstream, hello, transcribe=False)
+
+        target = _postgres(opened)
+        program = Program(find_psql(), database=target.name, user=opened.session.identity.name)
+        async with started(program, serve) as psql:
+            yield psql
+
+    async def _connected(self, opened: Opened) -> Upstream:
+        target = _postgres(opened)
+        password = self._secret(target.password) if target.password is not None else None
+        settings = SETTINGS | {"application_name": f"interlock {opened.session.id}"}
+        return await connect(target, password, settings)
+
+    async def _relay(
+        self, opened: Opened, stream: Duplex, upstream: Upstream, hello: Hello, *, transcribe: bool
+    ) -> None:
+        identity, name = opened.session.identity, opened.session.target
+        rules = self._columns_of(name)
+        masked = await catalogue.masked_columns(upstream, rules)
+        columns = {(c.table_oid, c.attnum): rules[c.pattern] for c in masked}
+
+        def tainted(facts: Facts) -> bool:
+            return catalogue.tainted(facts, masked)
+
+        await relay(
+            stream,
+            upstream,
+            opened.gate,
+            peek=lambda statement: self._peek(identity, name, statement),
+            mask=RowMask(self._masking, columns, self._mask_key),
+            cancels=self._cancels,
+            identity=identity,
+            transcribe=transcribe,
+            tainted=tainted,
+            hello=hello,
+        )
+
+    def _columns_of(self, target: str) -> dict[str, Style]:
+        """The column rules of one target, without its name."""
+        found: dict[str, Style] = {}
+        for pattern, style in self._masking.columns.items():
+            where, _, columns = pattern.partition(":")
+            if where in {target, "*"}:
+                found[columns] = style
+        return found
+
+
+def _postgres(opened: Opened) -> PostgresTarget:
+    if not isinstance(opened.target, PostgresTarget):
+        raise TypeError(opened.target)
+    return opened.target
+
+
+def _code(error: InterlockError) -> str:
+    if isinstance(error, TargetUnreachable):
+        return notices.LOST
+    if isinstance(error, EvidenceFailure):
+        return notices.FAULT
+    return notices.DENIED if isinstance(error, Denied) else notices.PROTOCOL
+
+
+@asynccontextmanager
+async def _json_told(opened: Opened, client: Client) -> AsyncIterator[None]:
+    """For clients that want JSON: each wait and refusal as one object a line on stderr."""
+    if not client.json:
+        yield
+        return
+    lines: asyncio.Queue[str | None] = asyncio.Queue()
+
+    def told(
+        statement: Statement, verdict: Verdict, review: str | None, expires: datetime | None
+    ) -> None:
+        lines.put_nowait(telling.as_json(statement, verdict, review=review, expires=expires))
+
+    async def tell() -> None:
+        while (line := await lines.get()) is not None:
+            await client.write_error(line.encode() + b"\n")
+
+    opened.gate.told = told
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(tell())
+        try:
+            yield
+        finally:
+            opened.gate.told = None
+            lines.put_nowait(None)
