@@ -1,0 +1,1 @@
+"""Masking: tables of values, attacks on the stream, and any split of the bytes."""
