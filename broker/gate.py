@@ -12,7 +12,8 @@ first error still cannot send anything.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from broker import events
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
     from broker.model import Session, Statement
     from broker.ports import Audit, Mask, Notice, Recorder, Reviews
 
+    Told = Callable[[Statement, Verdict, str | None, datetime | None], None]
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
+RECENT = 3  # statements of a session that an approver sees before the one that waits
 LABEL_LIMIT = 200  # characters of a statement in a marker; the whole is in the audit log
 
 
@@ -49,6 +53,8 @@ class Gate:
         self.session = session
         self.masked: Counter[str] = Counter()
         self.refusal: Verdict | None = None  # the last refusal; an exit code may be due to it
+        self.recent: deque[str] = deque(maxlen=RECENT)  # what was decided here, as people read it
+        self.told: Told | None = None  # hears of each wait and refusal, for clients that want JSON
         self._judge = judge
         self._reviews = reviews
         self._audit = audit
@@ -73,6 +79,11 @@ class Gate:
         self._settle(statement, verdict)
         return verdict
 
+    def foresee(self, statement: Statement) -> Verdict:
+        """What the judge would say, without review or record. Nothing may be forwarded on it."""
+        self._check_open()
+        return self._judged(statement)
+
     def refuse(self, statement: Statement, verdict: Verdict) -> Verdict:
         """Put a refusal that an edge decided (a meta-command, a protocol limit) on the record."""
         self._check_open()
@@ -83,10 +94,13 @@ class Gate:
         return verdict
 
     def _judged(self, statement: Statement) -> Verdict:
+        """The judge's verdict; its reason quotes the statement, so it is redacted here."""
         try:
-            return self._judge(statement)
+            verdict = self._judge(statement)
+            return replace(verdict, reason=self._redact(verdict.reason))
         except Unparsable as error:
-            return Verdict(Answer.DENY, "grammar", str(error), unparsable=True)
+            reason = self._redact(str(error))
+            return Verdict(Answer.DENY, "grammar", reason, unparsable=True)
         except Exception as error:
             raise self._fail("a statement could not be judged", error) from error
 
@@ -95,15 +109,19 @@ class Gate:
     ) -> Verdict:
         def begins(waiting: Verdict, review: str, expires: datetime) -> None:
             self._mark(f"review {review} asked")
+            if self.told is not None:
+                self.told(statement, waiting, review, expires)
             if notice is not None:
                 notice(waiting, review, expires)
 
         try:
             answer = await self._reviews.ask(self.session, statement, verdict, begins)
-        except Exception as error:  # noqa: BLE001 - a desk that failed has decided nothing
+        except Exception as error:
             raise self._fail("a review could not be held", error) from error
         if answer.answer is Answer.REVIEW:
             raise self._fail("a review ended without an answer")
+        said = "expired" if answer.expired else answer.reason
+        self._mark(f"review {answer.review} {said}"[:LABEL_LIMIT])
         return answer
 
     def _settle(self, statement: Statement, verdict: Verdict) -> None:
@@ -113,8 +131,11 @@ class Gate:
         self._guarded("audited", lambda: self._audit.append(event, durable=not routine))
         line = " ".join(shown.split())[:LABEL_LIMIT]
         self._mark(f"{verdict.answer.value} {verdict.rule}: {line}")
+        self.recent.append(f"{verdict.answer.value}  {line}")
         if verdict.answer is Answer.DENY:
             self.refusal = verdict
+            if self.told is not None:
+                self.told(statement, verdict, verdict.review, None)
 
     # -- out: mask, record, then deliver -------------------------------------------------------
 
@@ -154,6 +175,18 @@ class Gate:
         data = self._guarded("masked", self._redact, text).encode()
         self._guarded("recorded", self._recorder.output, data)
         return data
+
+    def stated(self, sentence: str, *, quoting: bool = False) -> bytes:
+        """Record a sentence about a verdict; give back its bytes to deliver.
+
+        Verdicts are redacted when they are made, and the people in them are named on purpose. One
+        that is `quoting` repeats to the person what they typed themselves: only the recording's
+        copy is redacted.
+        """
+        self._check_open()
+        recorded = self._guarded("masked", self._redact, sentence) if quoting else sentence
+        self._guarded("recorded", self._recorder.output, recorded.encode())
+        return sentence.encode()
 
     def resized(self, columns: int, rows: int) -> None:
         """Record the terminal's new size."""

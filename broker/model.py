@@ -177,6 +177,17 @@ class Facts:
         return tuple(dict.fromkeys(" ".join(p.command) for p in self.parts if p.command))
 
 
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column of a result; `table_oid` and `attnum` are 0 for an expression."""
+
+    name: str
+    table_oid: int
+    attnum: int
+    type_oid: int
+    binary: bool
+
+
 class Answer(Enum):
     """The three answers, mildest first: the strictest over the parts is the statement's."""
 

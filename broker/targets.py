@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
+from broker.model import Language, Statement
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -72,3 +74,12 @@ class CommandTarget:
 
 
 Target: TypeAlias = PostgresTarget | SshTarget | CommandTarget
+
+
+def statement_for(target: Target, text: str) -> Statement:
+    """What a text means on this target: SQL, a command line in the root folder, or just text."""
+    if isinstance(target, PostgresTarget):
+        return Statement(Language.SQL, text)
+    if target.shell == "patterns":
+        return Statement(Language.TEXT, text)
+    return Statement(Language.SHELL, text, cwd="/")

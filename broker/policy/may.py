@@ -14,9 +14,14 @@ if TYPE_CHECKING:
 
 
 def summary(rules: Iterable[Rule], identity: Identity, target_name: str, kind: str) -> list[str]:
-    """One phrase for each allow, then each review, then each deny that concerns the identity."""
+    """One phrase for each allow, then each review, then each deny that concerns the identity.
+
+    Nothing for a target on which it may do nothing.
+    """
     mine = concerning(rules, identity, target_name)
     sql = kind == "postgres"
+    if not may_reach(mine, sql=sql):
+        return []
     allows = [_what(r.allow, sql=sql) for r in mine if r.allow and _fits(r.allow, sql=sql)]
     reviews = [
         f"{_what(r.review, sql=sql)} after review by {_approvers(r.review)}"
@@ -29,6 +34,15 @@ def summary(rules: Iterable[Rule], identity: Identity, target_name: str, kind: s
         if r.deny and _fits(r.deny, sql=sql)
     ]
     return list(dict.fromkeys([*allows, *reviews, *denies]))
+
+
+def may_reach(mine: Iterable[Rule], *, sql: bool) -> bool:
+    """Does any of these rules allow anything, or let it be reviewed?"""
+    return any(
+        block is not None and _fits(block, sql=sql)
+        for rule in mine
+        for block in (rule.allow, rule.review)
+    )
 
 
 def _fits(block: Block, *, sql: bool) -> bool:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NoReturn
 
+from broker.console.told import telling_to
 from broker.errors import Denied, ExitCode, UsageError
+from broker.model import Answer, Language, Statement
 from broker.postgres import metacommands, options
 from broker.postgres.delivery import Delivery, refuse
 from broker.postgres.interactive import run_interactive
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["run_command", "run_interactive", "run_script"]
 
+CLOSING = "\n;"  # ends a text that has no semicolon; the relay takes it off again
 COMMAND_FAILED, SCRIPT_FAILED = 1, 3  # as psql itself exits
 LINE_LIMIT = 1024 * 1024
 _OPEN = {
@@ -40,13 +43,15 @@ async def run_command(client: Client, gate: Gate, psql: Psql, command: str) -> i
     batch = _Batch(client, gate, psql, failed=COMMAND_FAILED)
     if not request.statements:
         batch.failed = SCRIPT_FAILED
-    return await batch.run(request)
+    async with telling_to(gate, client):
+        return await batch.run(request)
 
 
 async def run_script(client: Client, gate: Gate, psql: Psql) -> int:
     """Statements on standard input, each sent as soon as it is read; the exit code."""
     batch = _Batch(client, gate, psql, failed=SCRIPT_FAILED)
-    return await batch.run(options.PsqlRequest(()))
+    async with telling_to(gate, client):
+        return await batch.run(options.PsqlRequest(()))
 
 
 class _Stop(Exception):
@@ -65,7 +70,7 @@ class _Batch:
         self._client = client
         self._gate = gate
         self._psql = psql
-        self._delivery = Delivery(client, gate, quiet_refusals=client.json)
+        self._delivery = Delivery(client, gate)
         self._input = _Lines(client)
 
     async def run(self, request: options.PsqlRequest) -> int:
@@ -94,9 +99,22 @@ class _Batch:
             await self._from_input()
             await self._finish("the script")
         for text in statements:
+            self._foresee(text)
             for line in text.split("\n"):
                 await self._line(line.removesuffix("\r"))
             await self._finish(text)
+
+    def _foresee(self, text: str) -> None:
+        """A text of which the rules refuse any part is refused whole, before its first part runs.
+
+        What cannot be parsed as a whole may still be psql's own (a meta-command, a COPY's data):
+        that is judged as psql sends it.
+        """
+        statement = Statement(Language.SQL, text)
+        verdict = self._gate.foresee(statement)
+        if verdict.answer is Answer.DENY and not verdict.unparsable:
+            self._gate.refuse(statement, verdict)
+            raise _Stop(self._gate.refusal_code or ExitCode.DENIED)
 
     async def _from_input(self, *, copy: bool = False) -> None:
         """Lines of standard input to its end; with `copy`, only the data of one COPY."""
@@ -115,7 +133,7 @@ class _Batch:
             line = raw.decode("utf-8")
         except UnicodeDecodeError:
             text = raw.decode("utf-8", "replace")
-            await self._refuse(text, "it is not UTF-8", "encoding", unparsable=True)
+            self._refuse(text, "it is not UTF-8", "encoding", unparsable=True)
         in_data = self._psql.state.lexer is Lexer.COPY  # there, a carriage return is data
         return line if in_data else line.removesuffix("\r")
 
@@ -125,7 +143,7 @@ class _Batch:
         state = await self._through_psql(line)
         if state.refused_meta:
             why = "a meta-command must be the whole line, from the list that \\? would show here"
-            await self._refuse(line, why, metacommands.RULE)
+            self._refuse(line, why, metacommands.RULE)
         if self._gate.refusal is not before:
             raise _Stop(self._gate.refusal_code or ExitCode.DENIED)
         if state.failed:
@@ -141,26 +159,24 @@ class _Batch:
                 return await self._psql.run_meta(command.line, output=output, error=error)
             return await self._psql.send(line, output=output, error=error)
         except Denied as denied:
-            await self._refuse(line, str(denied), metacommands.RULE)
+            self._refuse(line, str(denied), metacommands.RULE)
         except UsageError as wrong:
-            await self._refuse(line, str(wrong), "console")
+            self._refuse(line, str(wrong), "console")
 
     async def _finish(self, text: str) -> None:
         """The end of a text: close its last statement, or say what is still open."""
         if self._psql.state.lexer is Lexer.CONTINUED and self._psql.state.open == "-":
-            await self._line(";")
+            await self._line(CLOSING.lstrip())
         if self._psql.state.lexer is Lexer.COPY:  # its data is what is left of the input
             await self._from_input(copy=True)
         state = self._psql.state
         if state.lexer is not Lexer.READY:
             what = _OPEN.get(state.open, "an unfinished statement")
-            await self._refuse(text, f"it ends with {what}", "grammar", unparsable=True)
+            self._refuse(text, f"it ends with {what}", "grammar", unparsable=True)
 
-    async def _refuse(
-        self, text: str, why: str, rule: str, *, unparsable: bool = False
-    ) -> NoReturn:
-        """Put a refusal of our own on the record, tell it, and stop."""
-        await refuse(self._gate, self._delivery, text, why, rule, unparsable=unparsable)
+    def _refuse(self, text: str, why: str, rule: str, *, unparsable: bool = False) -> NoReturn:
+        """Put a refusal of our own on the record, and stop."""
+        refuse(self._gate, text, why, rule, unparsable=unparsable)
         raise _Stop(self._gate.refusal_code or ExitCode.DENIED)
 
 

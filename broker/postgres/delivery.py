@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from broker.console import telling
 from broker.errors import InterlockError
 from broker.model import Answer, Language, Statement, Verdict
 
@@ -15,20 +14,27 @@ if TYPE_CHECKING:
     from broker.console.client import Client
     from broker.gate import Gate, Stream
 
-_OURS = (b"ERROR:  interlock: ", b"NOTICE:  interlock: ")
+_OURS = (
+    b"ERROR:  interlock: denied by ",
+    b"ERROR:  interlock: not understood, ",
+    b"ERROR:  interlock: not sent: ",
+    b"NOTICE:  interlock: waiting for approval ",
+)
 _BELONGS = (b"DETAIL:", b"HINT:", b"LINE ", b" ", b"\t")
 LINE_LIMIT = 65536
 
 
 class Delivery:
-    """Standard output and errors of one psql. `quiet_refusals`: refusals are told elsewhere."""
+    """Standard output and errors of one psql, without its words about refusals and waits.
 
-    def __init__(self, client: Client, gate: Gate, *, quiet_refusals: bool) -> None:
-        self.quiet_refusals = quiet_refusals
+    The gate tells those (`Gate.told`), and it names people whom a mask would hide.
+    """
+
+    def __init__(self, client: Client, gate: Gate) -> None:
         self._client = client
         self._gate = gate
         self._terminal = client.terminal is not None
-        self._quiet = RefusalFilter() if quiet_refusals else None
+        self._quiet = RefusalFilter()
         self._streams: dict[str, Stream] = {}
 
     async def output(self, data: bytes) -> None:
@@ -37,9 +43,7 @@ class Delivery:
 
     async def error(self, data: bytes) -> None:
         """What psql wrote to its errors."""
-        if self._quiet is not None:
-            data = self._quiet.feed(data)
-        await self._pass("error", data)
+        await self._pass("error", self._quiet.feed(data))
 
     async def idle(self) -> None:
         """psql is quiet: a person sees what is held only because more might come."""
@@ -48,16 +52,10 @@ class Delivery:
 
     async def finish(self) -> None:
         """What belongs together is complete: the rest of it, and then anew."""
-        if self._quiet is not None:
-            await self._pass("error", self._quiet.close())
+        await self._pass("error", self._quiet.close())
         streams, self._streams = self._streams, {}
         for name, stream in streams.items():
             await self._write(name, stream.close())
-
-    async def say(self, sentence: str) -> None:
-        """A sentence of our own."""
-        end = "\r\n" if self._terminal else "\n"
-        await self._client.write_error(self._gate.said(sentence + end))
 
     @contextlib.asynccontextmanager
     async def whole(self) -> AsyncIterator[None]:
@@ -85,14 +83,10 @@ class Delivery:
             await write(data)
 
 
-async def refuse(
-    gate: Gate, delivery: Delivery, text: str, why: str, rule: str, *, unparsable: bool = False
-) -> None:
-    """Put a refusal that the console itself decided on the record, and tell the person."""
+def refuse(gate: Gate, text: str, why: str, rule: str, *, unparsable: bool = False) -> None:
+    """Put a refusal that the console itself decided on the record; the gate tells it."""
     verdict = Verdict(Answer.DENY, rule, why, unparsable=unparsable)
     gate.refuse(Statement(Language.SQL, text), verdict)
-    if not delivery.quiet_refusals:  # else the gate has told it already
-        await delivery.say(telling.refusal(verdict))
 
 
 class RefusalFilter:

@@ -8,8 +8,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from broker.gate import Gate
+    from broker.model import Column
     from broker.ports import Mask
-    from broker.wire.rows import Column, RowMask, RowPlan
+    from broker.wire.rows import RowMask, RowPlan
 
 T = TypeVar("T")
 

@@ -7,6 +7,7 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from broker.console.editor import Editor, Interrupted
+from broker.console.told import telling_to
 from broker.errors import Denied, EvidenceFailure, ExitCode, UsageError
 from broker.postgres import metacommands, typed
 from broker.postgres.delivery import Delivery, refuse
@@ -25,7 +26,8 @@ AHEAD_LIMIT = 64 * 1024  # bytes typed while a statement runs
 
 async def run_interactive(client: Client, gate: Gate, psql: Psql, name: str) -> int:
     """An interactive session under the target's name; its exit code."""
-    return await _Conversation(client, gate, psql, name).run()
+    async with telling_to(gate, client):
+        return await _Conversation(client, gate, psql, name).run()
 
 
 class _Conversation:
@@ -36,7 +38,7 @@ class _Conversation:
         self._gate = gate
         self._psql = psql
         self._name = name
-        self._delivery = Delivery(client, gate, quiet_refusals=client.json)
+        self._delivery = Delivery(client, gate)
         self._editor = Editor(client, is_complete=self._is_complete, on_resize=self._resized)
         self._stopped = False  # Ctrl-C while a text runs: the rest of it is not run
         self._gone: ConnectionError | None = None
@@ -144,9 +146,9 @@ class _Conversation:
             else:
                 await self._sql(line)
         except Denied as denied:
-            await self._refuse(line, str(denied), metacommands.RULE)
+            self._refuse(line, str(denied), metacommands.RULE)
         except UsageError as error:
-            await self._refuse(line, str(error), "console")
+            self._refuse(line, str(error), "console")
         return True
 
     async def _meta(self, line: str) -> PromptState:
@@ -162,10 +164,10 @@ class _Conversation:
         )
         if state.refused_meta:
             why = "a meta-command must be a line of its own"
-            await self._refuse(line, why, metacommands.RULE)
+            self._refuse(line, why, metacommands.RULE)
 
-    async def _refuse(self, line: str, why: str, rule: str) -> None:
-        await refuse(self._gate, self._delivery, line, why, rule)
+    def _refuse(self, line: str, why: str, rule: str) -> None:
+        refuse(self._gate, line, why, rule)
 
     async def _keys(self) -> None:
         """Keys typed while a text runs: Ctrl-C cancels it, the rest is shown at the next prompt."""

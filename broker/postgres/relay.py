@@ -60,20 +60,20 @@ async def relay(  # noqa: PLR0913 - the one place where a session's parts meet
     upstream: Upstream,
     gate: Gate,
     *,
-    peek: Callable[[Statement], Answer],
     mask: RowMask,
     cancels: Cancels,
     identity: Identity,
     transcribe: bool,
     tainted: Callable[[Facts], bool] = lambda _: False,
     hello: Hello | None = None,
+    closing: bytes = b"",
     clock: Clock = lambda: datetime.now(UTC),
 ) -> None:
     """Relay until one side ends; then both are closed.
 
-    `peek` is the bare judgement of a statement, without review or record: a prepared statement
-    that would be reviewed is reviewed when it runs, with its values. `hello` is given when the
-    caller has read the client's start-up itself (`startup.greet`).
+    A prepared statement that would be reviewed is reviewed when it runs, with its values. `hello`
+    is given when the caller has read the client's start-up itself (`startup.greet`), `closing`
+    when the client is a console of ours that adds it to the texts it was given.
 
     Returns when the client left. Raises what ended it otherwise, after telling the client:
     EvidenceFailure, TargetUnreachable, ProtocolError, Denied (a pinned setting was changed).
@@ -83,9 +83,9 @@ async def relay(  # noqa: PLR0913 - the one place where a session's parts meet
         if isinstance(hello, Cancel):
             await cancels.cancel(hello.key, identity)
         elif hello is not None:
-            running = _Relay(client, upstream, gate, peek, GuardedMask(gate, mask), clock)
+            running = _Relay(client, upstream, gate, GuardedMask(gate, mask), clock)
             try:
-                await running.start(hello, transcribe=transcribe, tainted=tainted)
+                await running.start(hello, transcribe=transcribe, tainted=tainted, closing=closing)
             except InterlockError as error:
                 client.write(notices.fatal(_code(error), f"interlock: {error}"))
                 raise
@@ -107,14 +107,12 @@ class _Relay:
         client: Duplex,
         upstream: Upstream,
         gate: Gate,
-        peek: Callable[[Statement], Answer],
         mask: GuardedMask,
         clock: Clock,
     ) -> None:
         self._client = client
         self._upstream = upstream
         self._gate = gate
-        self._peek = peek
         self._mask = mask
         self._clock = clock
         self._tasks = asyncio.TaskGroup()
@@ -125,7 +123,12 @@ class _Relay:
         self._ended = False
 
     async def start(
-        self, hello: Startup, *, transcribe: bool, tainted: Callable[[Facts], bool]
+        self,
+        hello: Startup,
+        *,
+        transcribe: bool,
+        tainted: Callable[[Facts], bool],
+        closing: bytes,
     ) -> None:
         """Carry the client's harmless settings over, then begin to listen."""
         for name, value in hello.settings.items():
@@ -139,6 +142,7 @@ class _Relay:
             say=telling.refusal,
             settings=self._upstream.parameters,
             dbname=self._upstream.target.dbname if transcribe else None,
+            closing=closing,
         )
 
     async def run(self, key: bytes) -> None:
@@ -262,7 +266,7 @@ class _Relay:
     def _foreseen(self, statement: Statement) -> Answer:
         """What the verdict would be; a judge that fails is left to the gate, which fails closed."""
         try:
-            return self._peek(statement)
+            return self._gate.foresee(statement).answer
         except Exception:  # noqa: BLE001 - asked again, and recorded, by the gate
             return Answer.DENY
 

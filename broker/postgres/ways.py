@@ -5,16 +5,14 @@ Whatever the way, the statements pass one relay, the same judge and the same mas
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from broker.console import telling
 from broker.errors import Denied, EvidenceFailure, InterlockError, TargetUnreachable
 from broker.mask.rows import RowMask
 from broker.postgres import catalogue
 from broker.postgres.cancel import Cancels
-from broker.postgres.console import run_command, run_script
+from broker.postgres.console import CLOSING, run_command, run_script
 from broker.postgres.interactive import run_interactive
 from broker.postgres.program import find_psql
 from broker.postgres.psql import Program, started
@@ -26,14 +24,14 @@ from broker.wire import notices
 from broker.wire.startup import Cancel
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
-    from datetime import datetime
 
     from broker.console.client import Client
     from broker.live import Opened
     from broker.mask.rules import Masking, Style
-    from broker.model import Answer, Facts, Identity, Statement, Verdict
+    from broker.model import Facts, Identity
     from broker.postgres.psql import Psql
     from broker.postgres.startup import Duplex
     from broker.postgres.upstream import Upstream
@@ -50,7 +48,7 @@ SETTINGS = {
 class PostgresWays:
     """Implements the front door's ways for `postgres` targets.
 
-    `peek` is the bare judgement of a statement; `secret` reads a secret's source.
+    `secret` reads a secret's source.
     """
 
     def __init__(
@@ -58,17 +56,15 @@ class PostgresWays:
         masking: Masking,
         mask_key: bytes,
         secret: Callable[[SecretSource], str],
-        peek: Callable[[Identity, str, Statement], Answer],
     ) -> None:
         self._masking = masking
         self._mask_key = mask_key
         self._secret = secret
-        self._peek = peek
         self._cancels = Cancels()
 
     async def console(self, opened: Opened, client: Client, command: str | None) -> int:
         """psql for a person, one SQL text, or a script on standard input."""
-        async with _json_told(opened, client), self._psql(opened) as psql:
+        async with self._psql(opened) as psql:
             opened.unspeakable.add(psql.nonce)
             if command is not None:
                 return await run_command(client, opened.gate, psql, command)
@@ -139,13 +135,13 @@ class PostgresWays:
             stream,
             upstream,
             opened.gate,
-            peek=lambda statement: self._peek(identity, name, statement),
             mask=RowMask(self._masking, columns, self._mask_key),
             cancels=self._cancels,
             identity=identity,
             transcribe=transcribe,
             tainted=tainted,
             hello=hello,
+            closing=b"" if transcribe else CLOSING.encode(),
         )
 
     def _columns_of(self, target: str) -> dict[str, Style]:
@@ -170,30 +166,3 @@ def _code(error: InterlockError) -> str:
     if isinstance(error, EvidenceFailure):
         return notices.FAULT
     return notices.DENIED if isinstance(error, Denied) else notices.PROTOCOL
-
-
-@asynccontextmanager
-async def _json_told(opened: Opened, client: Client) -> AsyncIterator[None]:
-    """For clients that want JSON: each wait and refusal as one object a line on stderr."""
-    if not client.json:
-        yield
-        return
-    lines: asyncio.Queue[str | None] = asyncio.Queue()
-
-    def told(
-        statement: Statement, verdict: Verdict, review: str | None, expires: datetime | None
-    ) -> None:
-        lines.put_nowait(telling.as_json(statement, verdict, review=review, expires=expires))
-
-    async def tell() -> None:
-        while (line := await lines.get()) is not None:
-            await client.write_error(line.encode() + b"\n")
-
-    opened.gate.told = told
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(tell())
-        try:
-            yield
-        finally:
-            opened.gate.told = None
-            lines.put_nowait(None)

@@ -104,7 +104,7 @@ class Asking:
         text = f"{sentence}\n"
         if self._client.terminal is not None:
             text = text.replace("\n", "\r\n")
-        await self._client.write_error(self._gate.said(text))
+        await self._client.write_error(self._gate.stated(text, quoting=self._client.json))
 
     def _wait(self, statement: Statement, verdict: Verdict, review: str, expires: datetime) -> str:
         if self._client.json:

@@ -28,7 +28,8 @@ class Conversation:
 
     `tainted` says whether a statement with these facts reads masked columns, `say` puts a refusal
     into words, `settings` are the server's reported settings at the start, `dbname` names the
-    database in the transcript, or is None when nothing is to be transcribed.
+    database in the transcript, or is None when nothing is to be transcribed. `closing` is what a
+    console of ours adds to the end of a text; it is taken off again.
     """
 
     def __init__(
@@ -39,9 +40,12 @@ class Conversation:
         say: Callable[[Verdict], str],
         settings: Mapping[str, str],
         dbname: str | None = None,
+        closing: bytes = b"",
     ) -> None:
         self._ledger = Ledger()
-        self._requests = Requests(self._ledger, mask, tainted=tainted, say=say, dbname=dbname)
+        self._requests = Requests(
+            self._ledger, mask, tainted=tainted, say=say, dbname=dbname, closing=closing
+        )
         self._answers = Answers(
             self._ledger,
             mask,

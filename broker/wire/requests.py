@@ -16,6 +16,7 @@ from broker.model import Answer, Language, Statement, Verdict
 from broker.wire import frontend, messages, notices, refusals, transcript
 from broker.wire.actions import Close, Deliver, Judge, Refuse, Step, ToServer, Withdraw
 from broker.wire.ledger import Ledger, Owed, Portal, Prepared, Result, Sort, Terms
+from broker.wire.messages import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from broker.model import Facts
     from broker.wire.actions import Action
     from broker.wire.ledger import Refusal
-    from broker.wire.messages import Message
     from broker.wire.rows import RowMask
 
 BACKLOG = 1 << 20  # bytes of the client that may wait here before it is no longer read
@@ -48,12 +48,14 @@ class Requests:
         tainted: Callable[[Facts], bool],
         say: Callable[[Verdict], str],
         dbname: str | None,
+        closing: bytes = b"",
     ) -> None:
         self._ledger = ledger
         self._mask = mask
         self._tainted = tainted
         self._say = say
         self._dbname = dbname  # None: no transcript
+        self._closing = closing
         self._frames = messages.Frames(messages.FROM_CLIENT)
         self._queue: deque[Message] = deque()
         self._queued = 0
@@ -155,6 +157,10 @@ class Requests:
 
     def _query(self, message: Message) -> None:
         text = frontend.read_query(message.body)
+        if self._closing and text.endswith(self._closing):
+            # Our own console closed it: what is judged and sent is the person's text alone.
+            text = text.removesuffix(self._closing)
+            message = Message("Q", messages.query(text))
         if self._readable(message, Sort.QUERY, text):
             statement = Statement(Language.SQL, text.decode())
             self._ask(message, Sort.QUERY, statement, Step.QUERY)

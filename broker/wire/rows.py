@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from broker.errors import ProtocolError
+from broker.model import Column
 from broker.wire.messages import Body
 
 if TYPE_CHECKING:
@@ -39,17 +39,6 @@ class RowMask(Protocol):
 
     def take_counts(self) -> dict[str, int]:
         """How many values of each type were masked since the last call."""
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """One result column."""
-
-    name: str
-    table_oid: int
-    attnum: int
-    type_oid: int
-    binary: bool
 
 
 def read_columns(body: bytes) -> list[Column]:

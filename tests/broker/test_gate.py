@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +12,9 @@ from broker.errors import EvidenceFailure, ExitCode, Unparsable
 from broker.gate import Gate
 from broker.model import Answer, Language, Statement, Verdict
 from tests.fakes import FakeAudit, FakeMask, FakeRecorder, FakeReviews, Journal, session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 ALLOW = Verdict(Answer.ALLOW, "reads", "may read")
 REVIEW = Verdict(Answer.REVIEW, "writes", "needs two eyes", approvers=("group:dba",))
@@ -64,6 +69,7 @@ async def test_a_review_is_asked_before_it_is_audited_as_allowed() -> None:
         "judge: asked",
         "review: asked",
         "recorder: marker review 7f3a asked",
+        "recorder: marker review 7f3a approved by bob",
         "audit: statement.judged",
         "recorder: marker allow r",
     ]
@@ -155,23 +161,21 @@ def test_own_sentences_are_recorded_before_they_are_shown() -> None:
 async def test_after_the_first_failure_nothing_passes_in_any_order(acts: list[str]) -> None:
     world = World()
     stream = world.gate.stream()
+    doing: dict[str, Callable[[], object]] = {
+        "feed": lambda: stream.feed(b"x"),
+        "rows": lambda: world.gate.rows(b"frames", b"rows"),
+        "said": lambda: world.gate.said("x"),
+        "typed": lambda: world.gate.typed("x"),
+        "fail": lambda: setattr(world.journal, "failing", "recorder"),
+    }
     failed = False
     for act in acts:
-        if act == "fail":
-            world.journal.failing = "recorder"
         before = list(world.journal.happened)
         try:
-            match act:
-                case "admit":
-                    await world.gate.admit(SELECT)
-                case "feed":
-                    stream.feed(b"x")
-                case "rows":
-                    world.gate.rows(b"frames", b"rows")
-                case "said":
-                    world.gate.said("x")
-                case "typed":
-                    world.gate.typed("x")
+            if act == "admit":
+                await world.gate.admit(SELECT)
+            else:
+                doing[act]()
         except EvidenceFailure:
             failed = True
         else:

@@ -10,6 +10,7 @@ from broker.console.client import Terminal
 from broker.gate import Gate
 from broker.model import Answer, Verdict
 from broker.postgres.cancel import Cancels
+from broker.postgres.console import CLOSING
 from broker.postgres.program import find_psql
 from broker.postgres.psql import Program, started
 from broker.postgres.relay import relay
@@ -75,12 +76,12 @@ class World:
                 duplex,
                 upstream,
                 self.gate,
-                peek=lambda statement: judge(statement).answer,
                 mask=SeenMask(),
                 cancels=self.cancels,
                 identity=ALICE,
                 transcribe=False,
                 hello=hello,
+                closing=CLOSING.encode(),
             )
 
 

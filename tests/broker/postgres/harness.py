@@ -122,7 +122,6 @@ class Front:
                 DuplexOverStreams(reader, writer),
                 upstream,
                 self.gate(),
-                peek=lambda statement: judge(statement).answer,
                 mask=self.mask,
                 cancels=self.cancels,
                 identity=replace(ALICE),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -81,7 +82,7 @@ async def test_a_server_error_is_1_and_stops(world: World) -> None:
 async def test_a_refusal_is_77_and_nothing_after_it_runs(world: World) -> None:
     code, shown, errors = await command(world, "DELETE FROM orders; select 'after-refusal'")
     assert (code, shown) == (77, "")
-    assert errors == "ERROR:  interlock: denied by no-deletes: not here\n"
+    assert errors == "interlock: denied by no-deletes: not here\n"
     assert not ran(world, "after-refusal")
 
 
@@ -117,13 +118,24 @@ async def test_a_listed_meta_command_runs(world: World) -> None:
     assert "customer_id" in shown
 
 
-async def test_the_json_client_gets_no_words_of_psql_about_refusals(world: World) -> None:
-    told: list[str] = []
-    world.gate.told = lambda _s, verdict, _r, _e: told.append(verdict.rule)
-    code, _, errors = await command(world, "DELETE FROM orders", FakeClient(json=True))
-    assert (code, errors, told) == (77, "", ["no-deletes"])
-    code, _, errors = await command(world, "\\! id", FakeClient(json=True))
-    assert (code, errors, told) == (77, "", ["no-deletes", "meta-commands"])
+async def test_the_json_client_gets_one_object_and_no_words_of_psql(world: World) -> None:
+    for text, rule in (("DELETE FROM orders", "no-deletes"), ("\\! id", "meta-commands")):
+        code, shown, errors = await command(world, text, FakeClient(json=True))
+        assert (code, shown) == (77, "")
+        denial = json.loads(errors)
+        assert (denial["verdict"], denial["rule"]) == ("deny", rule)
+        assert denial["statement"] == text
+
+
+async def test_a_text_is_refused_whole_before_its_first_part_runs(world: World) -> None:
+    code, shown, _ = await command(world, "select 'first-part'; DELETE FROM orders")
+    assert (code, shown) == (77, "")
+    assert not ran(world, "first-part")
+
+
+async def test_what_is_judged_is_the_text_without_the_consoles_own_end(world: World) -> None:
+    await command(world, "select 'exact'")
+    assert "select 'exact'" in [event.fields["statement"] for event in world.audit.events]
 
 
 async def test_copy_from_standard_input(world: World) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from broker.wire.rows import Column
+    from broker.model import Column
 
 ADDRESS = re.compile(rb"[\w.]+@[\w.]+")
 

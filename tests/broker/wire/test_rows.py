@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.errors import ProtocolError
+from broker.model import Column
 from broker.wire.messages import data_row, row_description
-from broker.wire.rows import Column, read_cells, read_columns
+from broker.wire.rows import read_cells, read_columns
 
 
 @given(st.lists(st.none() | st.binary(max_size=30), max_size=6))

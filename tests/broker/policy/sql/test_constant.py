@@ -35,7 +35,7 @@ def test_a_where_that_is_always_true_is_no_where(verb: str, where: str) -> None:
 
 @pytest.mark.parametrize("where", _cases(SOMETIMES))
 def test_a_where_that_chooses_rows_is_one(where: str) -> None:
-    assert "delete public.t" in parts("DELETE FROM t WHERE " + where)  # noqa: S608 - data
+    assert "delete public.t" in parts("DELETE FROM t WHERE " + where)
 
 
 @pytest.mark.parametrize(

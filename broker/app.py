@@ -1,0 +1,276 @@
+"""Config to a running broker: the only place that knows every adapter."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import asyncssh
+import sqlparse
+
+from broker import events
+from broker.clock import utc_now
+from broker.config.secrets import resolve
+from broker.control.operations import Operations
+from broker.control.server import Server
+from broker.errors import Unparsable
+from broker.evidence import recorder
+from broker.evidence.keys import load_or_create
+from broker.evidence.log import AuditLog
+from broker.evidence.verify import verify
+from broker.identity.authority import Authority
+from broker.identity.jwks import KeySource, new_client
+from broker.identity.login import Login, UsedInMemory
+from broker.live import Live
+from broker.mask.values import Redactor
+from broker.model import Answer, Verdict
+from broker.policy.judge import judge
+from broker.postgres.ways import PostgresWays
+from broker.review.desk import Desk
+from broker.shell.local_target import LocalRunner
+from broker.shell.parser import ShellParser
+from broker.shell.ssh_target import SshRunner
+from broker.shell.ways import ShellWays
+from broker.ssh import login
+from broker.ssh.algorithms import any_name
+from broker.ssh.approvals import Approvals
+from broker.ssh.broker_verbs import Verbs
+from broker.ssh.forward import Forward
+from broker.ssh.listener import Listener
+from broker.ssh.routes import Routes
+from broker.store.sqlite import Store
+from broker.targets import CommandTarget, SshTarget
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from datetime import timedelta
+
+    from broker.config.model import Config
+    from broker.live import Opened
+    from broker.model import Identity, Statement
+    from broker.shell.runner import Runner
+    from broker.targets import SecretSource
+
+log = logging.getLogger("interlock")
+
+TICK = 1.0  # seconds between seals of the log and syncs of the recordings
+FORMAT_LIMIT = 16 * 1024  # characters of SQL that are formatted for a card
+
+
+@asynccontextmanager
+async def running(config: Config, *, environ: Mapping[str, str]) -> AsyncIterator[tuple[str, int]]:
+    """A broker inside the block; gives the address that it listens on."""
+    async with AsyncExitStack() as stack:
+        broker = await _Broker.assemble(config, environ, stack)
+        listener = broker.listener()
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        ticking = tasks.create_task(broker.tick())
+        async with listener.listening(config.host, config.port) as address:
+            try:
+                yield address
+            finally:
+                await listener.drain(config.drain.total_seconds())
+        ticking.cancel()
+
+
+class _Broker:
+    """Everything that one running broker is made of."""
+
+    def __init__(
+        self,
+        config: Config,
+        environ: Mapping[str, str],
+        authority: Authority,
+        audit: AuditLog,
+        store: Store,
+        exchange: Login,
+    ) -> None:
+        self._config = config
+        self._environ = environ
+        self._authority = authority
+        self._audit = audit
+        self._store = store
+        self._exchange = exchange
+        self._node = socket.gethostname()
+        self._parser = ShellParser()
+        redact = Redactor(config.masking).redact
+        self._desk = Desk(store, audit, utc_now, redact=redact)
+        self._live = Live(
+            config=config,
+            store=store,
+            audit=audit,
+            reviews=self._desk,
+            clock=utc_now,
+            new_id=new_session_id,
+            node=self._node,
+            judge=self._judge,
+            redact=redact,
+        )
+
+    @classmethod
+    async def assemble(
+        cls, config: Config, environ: Mapping[str, str], stack: AsyncExitStack
+    ) -> _Broker:
+        """Open what is on disk, mend what a crash left, and put it together."""
+        state = config.state
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        authority = Authority.open(state / "keys")
+        log_key = load_or_create(state / "keys", "interlock")
+        audit = AuditLog.open(state / "log", log_key.private, log_key.verifier.name, utc_now)
+        stack.callback(audit.close)
+        interrupted = recorder.salvage_all(state / "recordings", audit)
+        store = Store.open(state / "interlock.sqlite")
+        stack.callback(store.close)
+        _say_started(config, audit, store, interrupted)
+        client = await stack.enter_async_context(new_client())
+        exchange = Login(config.issuers, KeySource(client), UsedInMemory(), utc_now)
+        broker = cls(config, environ, authority, audit, store, exchange)
+        broker._desk.recover()
+        return broker
+
+    def listener(self) -> Listener:
+        """The front door with every way behind it."""
+        postgres = PostgresWays(self._config.masking, secrets.token_bytes(32), self._secret)
+        shell = ShellWays(self._runner, self._parser)
+        operations = self._operations()
+        routes = Routes(
+            config=self._config,
+            live=self._live,
+            login=login.Login(self._exchange.exchange, self._sign, self._audit),
+            approvals=Approvals(
+                lambda by, reader, writer: Server(by, operations, reader, writer).run()
+            ),
+            verbs=Verbs(operations),
+            ways={"postgres": postgres.console, "ssh": shell, "command": shell},
+        )
+        return Listener(
+            host_keys=self._host_keys(),
+            read_certificate=lambda cert, source: self._authority.read(cert, utc_now(), source),
+            still_valid=lambda identity: identity.expires is None or utc_now() < identity.expires,
+            audit=self._audit,
+            route=routes,
+            forward=Forward(self._config, self._live, {"postgres": postgres.forward}),
+        )
+
+    async def tick(self) -> None:
+        """Once a second: what was acknowledged comes under a signature and onto the disk."""
+        while True:
+            await asyncio.sleep(TICK)
+            self._live.tick()
+            self._audit.seal()
+
+    # -- judging -------------------------------------------------------------------------------
+
+    def _judge(self, identity: Identity, target: str, statement: Statement) -> Verdict:
+        return judge(self._config.rules, identity, target, statement, self._parser)
+
+    def _checked(self, identity: Identity, target: str, statement: Statement) -> Verdict:
+        try:
+            return self._judge(identity, target, statement)
+        except Unparsable as error:
+            return Verdict(Answer.DENY, "grammar", str(error), unparsable=True)
+
+    def _operations(self) -> Operations:
+        return Operations(
+            config=self._config,
+            store=self._store,
+            desk=self._desk,
+            audit=self._audit,
+            clock=utc_now,
+            node=self._node,
+            judge=self._checked,
+            verify=self._verify,
+            formatted=formatted,
+            before=self._live.before,
+        )
+
+    async def _verify(self) -> Mapping[str, object]:
+        self._live.tick()
+        self._audit.seal()
+        report = await asyncio.to_thread(verify, self._config.state)
+        return report.as_json()
+
+    # -- keys and secrets ----------------------------------------------------------------------
+
+    def _sign(
+        self, key: asyncssh.SSHKey, identity: Identity, ttl: timedelta, source: str
+    ) -> tuple[bytes, Identity]:
+        pinned = {issuer.name for issuer in self._config.issuers if issuer.pin_source}
+        return self._authority.grant(
+            key,
+            identity,
+            ttl=ttl,
+            now=utc_now(),
+            source_address=source if identity.issuer in pinned else None,
+        )
+
+    def _host_keys(self) -> Callable[[bytes], Sequence[asyncssh.SSHKeyPair]]:
+        """The host key with a certificate for any name, as each client spells that."""
+        made: dict[tuple[str, ...], Sequence[asyncssh.SSHKeyPair]] = {}
+        spellings: tuple[tuple[str, ...], ...] = ((), ("*",))
+        for names in spellings:
+            line = self._authority.host_certificate(utc_now(), names)
+            certificate = asyncssh.import_certificate(line)
+            made[names] = asyncssh.load_keypairs([(self._authority.host_key, certificate)])
+        return lambda version: made[any_name(version)]
+
+    def _secret(self, source: SecretSource) -> str:
+        return resolve(source, self._environ).reveal()
+
+    def _runner(self, opened: Opened) -> Runner:
+        target = opened.target
+        if isinstance(target, SshTarget):
+            return SshRunner(target, partial(self._credentials, target, opened))
+        if isinstance(target, CommandTarget):
+            return LocalRunner(target, self._secret)
+        raise TypeError(target)
+
+    def _credentials(self, target: SshTarget, opened: Opened) -> list[asyncssh.SSHKeyPair]:
+        """The configured key, or one for this session alone with a certificate of our target CA."""
+        if target.key is not None:
+            return list(asyncssh.load_keypairs([str(target.key)]))
+        key = asyncssh.generate_private_key("ssh-ed25519")
+        line = self._authority.target_certificate(
+            key,
+            user=target.user,
+            identity=opened.session.identity,
+            session=opened.session.id,
+            now=utc_now(),
+        )
+        return list(asyncssh.load_keypairs([(key, asyncssh.import_certificate(line))]))
+
+
+def _say_started(config: Config, audit: AuditLog, store: Store, interrupted: list[str]) -> None:
+    told = version("interlock")
+    if interrupted or audit.torn:
+        audit.append(
+            events.broker_event(
+                "recovered", {"interrupted": list(interrupted), "torn_bytes": audit.torn}
+            )
+        )
+        log.warning("the last run ended abruptly: %d recordings closed", len(interrupted))
+    store.interrupt_sessions(utc_now())
+    audit.append(events.config_loaded(config.hash, config.file.name, told), durable=True)
+
+
+def formatted(sql: str) -> str:
+    """SQL for reading on a card; as it is when it is too long or sqlparse gives up."""
+    if len(sql) > FORMAT_LIMIT:
+        return sql
+    try:
+        return str(sqlparse.format(sql, reindent=True, keyword_case="upper"))
+    except Exception:  # noqa: BLE001 - a pretty form is a courtesy; the exact text is shown anyway
+        return sql
+
+
+def new_session_id() -> str:
+    """Sorts by time and is hard to guess: milliseconds and 40 random bits, in base 32."""
+    alphabet = "0123456789abcdefghjkmnpqrstvwxyz"
+    number = (int(utc_now().timestamp() * 1000) << 40) | secrets.randbits(40)
+    return "".join(alphabet[(number >> shift) & 31] for shift in range(85, -1, -5))

@@ -1,0 +1,38 @@
+"""`interlock keys`: what clients and targets need to trust this broker."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from broker.cli import options
+from broker.identity.authority import Authority
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    keys = commands.add_parser("keys", help="print the keys that others need")
+    kinds = keys.add_subparsers(dest="which", required=True, metavar="WHICH")
+    hosts = kinds.add_parser("known-hosts", help="the @cert-authority line for ~/.ssh/known_hosts")
+    hosts.add_argument("name", nargs="?", default=None, help="the broker's name (default: any)")
+    targets = kinds.add_parser("target-ca", help="for TrustedUserCAKeys on ssh targets")
+    for one in (hosts, targets):
+        options.add_config(one)
+    hosts.set_defaults(run=run_known_hosts)
+    targets.set_defaults(run=run_target_ca)
+
+
+def run_known_hosts(words: argparse.Namespace) -> int:
+    """Print the line."""
+    authority = Authority.open(options.state(words) / "keys")
+    print(authority.known_hosts_line(words.name or "*"))
+    return 0
+
+
+def run_target_ca(words: argparse.Namespace) -> int:
+    """Print the public key."""
+    Authority.open(options.state(words) / "keys")
+    print((options.state(words) / "keys" / "target_ca.pub").read_text().strip())
+    return 0

@@ -1,0 +1,63 @@
+"""Words to a command, and every failure to a sentence and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from broker.cli import demo, evidence, keys, policy, serve
+from broker.errors import ConfigError, ExitCode, InterlockError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DESCRIPTION = (
+    "A terminal session broker for SSH and database shells: judges, reviews, masks and records "
+    "every line between agents or people and their targets."
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code."""
+    words = parser().parse_args(argv)
+    try:
+        return int(words.run(words))
+    except ConfigError as error:
+        print(f"interlock: the configuration has {_count(error)}:", file=sys.stderr)
+        print(error, file=sys.stderr)
+        return error.code
+    except InterlockError as error:
+        print(f"interlock: {error}", file=sys.stderr)
+        return error.code
+    except BrokenPipeError:
+        return ExitCode.OK
+    except KeyboardInterrupt:
+        return 130
+
+
+def _count(error: ConfigError) -> str:
+    number = len(error.problems)
+    return "1 problem" if number == 1 else f"{number} problems"
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every command with its options, as `--help` shows them."""
+    made = _Words(prog="interlock", description=DESCRIPTION)
+    made.add_argument("--version", action="version", version="interlock 0.1.0")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for module in (serve, policy, evidence, keys, demo):
+        module.add_to(commands)
+    return made
+
+
+class _Words(argparse.ArgumentParser):
+    """argparse with the contract's exit code for wrong usage."""
+
+    def error(self, message: str) -> None:  # type: ignore[override]
+        """A wrong word: the sentence, and 64."""
+        self.exit(ExitCode.USAGE, f"interlock: {message}; try: {self.prog} --help\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,175 @@
+"""`ssh broker@broker VERB...`: words in, text or JSON out. Parsing and formatting, nothing else."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+from typing import TYPE_CHECKING, NoReturn
+
+from broker.console.telling import visible
+from broker.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+VERBS = (
+    *("whoami", "targets", "check", "pending", "show", "approve", "deny"),
+    *("sessions", "play", "verify"),
+)
+WIDTH = 56  # characters of a statement in a list
+
+
+class Words(argparse.ArgumentParser):
+    """argparse that raises a sentence instead of ending the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """Called by argparse for anything it does not understand."""
+        raise UsageError(f"{message}. {usage()}")
+
+    def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
+        """Called by argparse after help."""
+        raise UsageError(message or usage())
+
+
+def usage() -> str:
+    """One sentence that names every verb."""
+    return f"The verbs are: {', '.join(VERBS)}; each takes --json"
+
+
+def parse(command: str) -> argparse.Namespace:
+    """The words of one command. Raises UsageError with a sentence."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        msg = f"the command cannot be split into words: {error}"
+        raise UsageError(msg) from error
+    if not words:
+        raise UsageError(usage())
+    return _words().parse_args(words)
+
+
+def _words() -> Words:
+    parser = Words(prog="broker@", add_help=False)
+    verbs = parser.add_subparsers(dest="verb", required=True, parser_class=Words)
+    made = {name: verbs.add_parser(name, add_help=False) for name in VERBS}
+    for one in made.values():
+        one.add_argument("--json", action="store_true")
+    made["check"].add_argument("target")
+    made["check"].add_argument("statement", nargs="?")
+    made["show"].add_argument("id")
+    for name in ("approve", "deny"):
+        made[name].add_argument("id")
+        made[name].add_argument("--reason", default="", required=name == "deny")
+        made[name].add_argument("--digest")
+    made["play"].add_argument("session")
+    made["play"].add_argument("--speed", type=float, default=1.0)
+    made["play"].add_argument("--idle", type=float, default=2.0)
+    return parser
+
+
+def as_json(value: object) -> str:
+    """One JSON value on one line."""
+    return json.dumps(value, ensure_ascii=True, default=str)
+
+
+def whoami(told: Mapping[str, object]) -> str:
+    """Who, until when, and what they may do, in words."""
+    lines = [
+        f"you are    {told['identity']}",
+        f"groups     {_listed(told['groups']) or 'none'}",
+        f"until      {told['expires'] or 'unknown'}",
+    ]
+    if told.get("acting_for"):
+        lines.insert(1, f"acting for {told['acting_for']}")
+    return "\n".join([*lines, "", targets(told["targets"])])
+
+
+def targets(found: object) -> str:
+    """Each target with what may be done there."""
+    lines: list[str] = []
+    for target in _mappings(found):
+        lines += [f"{target['name']} ({target['kind']})"]
+        lines += [f"    {phrase}" for phrase in _strings(target["may"])]
+    return "\n".join(lines) or "No target is yours to reach."
+
+
+def check(told: Mapping[str, object]) -> str:
+    """A verdict in words."""
+    lines = [f"{told['verdict']} by {told['rule']}: {told['reason']}"]
+    names = ("actions", "tables", "commands", "approvers")
+    lines += [f"{name:<10} {_listed(told[name])}" for name in names if told.get(name)]
+    return "\n".join(lines)
+
+
+def pending(cards: object) -> str:
+    """The queue, a line a review."""
+    lines = [
+        f"{card['id']}  {card['identity']}  {card['target']}  {card['rule']}  "
+        f"until {card['expires']}  {_short(str(card['statement']))}"
+        for card in _mappings(cards)
+    ]
+    return "\n".join(lines) or "Nothing waits."
+
+
+def show(card: Mapping[str, object]) -> str:
+    """One review, whole: the exact statement last, each of its lines marked."""
+    fields = ("id", "state", "identity", "acting_for", "target", "rule", "reason", "why", "asked")
+    lines = [f"{name:<11}{card[name]}" for name in (*fields, "expires") if card.get(name)]
+    lines.append(f"{'approvals':<11}{len(_mappings(card['approvals']))} of {card['quorum']}")
+    lines += [
+        f"{'':<11}{a['by']} at {a['at']} {a.get('reason') or ''}".rstrip()
+        for a in _mappings(card["approvals"])
+    ]
+    lines.append(f"{'digest':<11}{card['digest']}")
+    lines += [f"  | {line}" for line in str(card["statement"]).split("\n")]
+    return "\n".join(lines)
+
+
+def answered(card: Mapping[str, object]) -> str:
+    """What an answer came to."""
+    if card["state"] == "pending":
+        given = len(_mappings(card["approvals"]))
+        return f"approved; {given} of {card['quorum']} approvals so far"
+    return f"review {card['id']} is {card['state']}"
+
+
+def sessions(records: object) -> str:
+    """A line a session, newest first."""
+    lines = [
+        f"{r['id']}  {r['started']}  {r['status']:<11}  {r['identity']}  {r['target']}"
+        for r in _mappings(records)
+    ]
+    return "\n".join(lines) or "No session is yours to see."
+
+
+def verify(report: Mapping[str, object]) -> str:
+    """The report in words; problems one a line."""
+    counted = f"{report['entries']} entries, {report['recordings']} recordings"
+    problems = _strings(report["problems"])
+    if report["ok"]:
+        return "\n".join([f"verified: {counted}; nothing altered, removed or reordered"])
+    return "\n".join([f"NOT verified: {counted}", *(f"  - {problem}" for problem in problems)])
+
+
+def safe(text: str) -> str:
+    """What a verb prints, with nothing in it that a terminal would obey."""
+    return visible(text)
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= WIDTH else line[: WIDTH - 1] + "…"
+
+
+def _listed(value: object) -> str:
+    return ", ".join(_strings(value))
+
+
+def _strings(value: object) -> list[str]:
+    return [str(one) for one in value] if isinstance(value, (list, tuple)) else []
+
+
+def _mappings(value: object) -> list[Mapping[str, object]]:
+    items: Iterable[object] = value if isinstance(value, (list, tuple)) else ()
+    return [one for one in items if isinstance(one, dict)]

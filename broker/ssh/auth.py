@@ -1,0 +1,234 @@
+"""One connection's authentication: a certificate of ours becomes an Identity, or a reason.
+
+`login@` takes plain keys only (possession is what it proves); every other user name takes
+certificates only. An identity is kept only after the client's signature was verified: the same
+callbacks run for the *probe* of a key, which proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import asyncssh
+
+from broker import events
+from broker.errors import IdentityRefused, InterlockError
+from broker.ssh.algorithms import encryption_for
+from broker.ssh.channel import Channel, Request
+from broker.ssh.pressure import Pressure
+from broker.ssh.stream import Stream
+from broker.ssh.visitor import LOGIN, Visitor
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
+
+    from broker.model import Identity
+    from broker.ports import Audit
+
+KEY_TRIES = 30  # keys and certificates that one connection may offer
+CHANNELS = 64  # channels open at once on one connection
+REFUSALS_LOGGED = 3  # refused certificates that one connection may add to the audit log
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a connection needs of the broker; the listener makes one for all connections."""
+
+    host_keys: Callable[[bytes], Sequence[asyncssh.SSHKeyPair]]
+    read_certificate: Callable[[asyncssh.SSHCertificate, str], Identity]
+    still_valid: Callable[[Identity], bool]
+    audit: Audit
+    spawn: Callable[[Coroutine[object, object, None]], None]
+    serve: Callable[[Visitor, Channel, Request], Coroutine[object, object, None]]
+    forward: Callable[[Visitor, str], Callable[[Stream], Awaitable[None]]]
+    arrived: Callable[[FrontDoor], bool]
+    admitted: Callable[[FrontDoor], None]
+    left: Callable[[FrontDoor], None]
+
+
+class FrontDoor(asyncssh.SSHServer):
+    """asyncssh's callbacks for one connection."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+        self._conn: asyncssh.SSHServerConnection | None = None
+        self._pressure = Pressure()
+        self._offered: Identity | asyncssh.SSHKey | None = None
+        self._visitor: Visitor | None = None
+        self._user = ""
+        self._tries = 0
+        self._refused: set[str] = set()
+        self._channels = 0
+
+    # -- the connection ------------------------------------------------------------------------
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        """Take the door's place in asyncssh's certificate check, and hear the socket's pressure."""
+        self._conn = conn
+        self._pressure.attach(conn)
+        check = conn.validate_public_key
+
+        async def proving(user: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
+            self._offered = None
+            if not self._may_try():
+                return False
+            proven = await check(user, key_data, msg, signature)
+            if proven and msg:
+                self._prove(user)
+            return bool(proven)
+
+        conn.validate_public_key = proving  # type: ignore[method-assign,assignment]
+        conn._validate_openssh_certificate = self._certificate  # type: ignore[method-assign]  # noqa: SLF001 - no public hook knows the user name *and* the certificate
+        offer = conn._send_kexinit  # noqa: SLF001 - the only moment between version and offer
+
+        def offering() -> None:
+            version = conn._client_version  # noqa: SLF001
+            conn._enc_algs = encryption_for(version)  # noqa: SLF001
+            pairs = self._door.host_keys(version)
+            conn._server_host_keys = OrderedDict(  # noqa: SLF001
+                (algorithm, pair) for pair in pairs for algorithm in pair.host_key_algorithms
+            )
+            offer()
+
+        conn._send_kexinit = offering  # type: ignore[method-assign]  # noqa: SLF001
+        if not self._door.arrived(self):
+            conn.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, "too many connections")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody may wait for this connection any longer."""
+        self._pressure.release()
+        self._door.left(self)
+
+    def disconnect(self, why: str) -> None:
+        """End the connection and all its channels."""
+        if self._conn is not None:
+            self._conn.disconnect(asyncssh.DISC_BY_APPLICATION, why)
+
+    # -- who ------------------------------------------------------------------------------------
+
+    def begin_auth(self, username: str) -> bool:
+        """Everybody has to prove something."""
+        self._user = username
+        return True
+
+    def public_key_auth_supported(self) -> bool:
+        """Keys and certificates are the only method."""
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """A plain key is enough for `login@` alone."""
+        if username != LOGIN:
+            return False  # stock clients offer the plain key first and the certificate next
+        self._offered = key
+        return True
+
+    async def _certificate(
+        self, username: str, cert: asyncssh.SSHCertificate
+    ) -> asyncssh.SSHKey | None:
+        """In place of asyncssh's own check, which takes the user name for a principal."""
+        if username == LOGIN or self._conn is None:
+            return None  # the plain key is tried next
+        try:
+            self._offered = self._door.read_certificate(cert, self.source)
+        except IdentityRefused as refused:
+            self._refuse(str(refused), cert)
+            return None
+        self._conn._cert_options = cert.options  # type: ignore[attr-defined]  # noqa: SLF001 - permit-pty and permit-port-forwarding are checked there
+        cert.key.set_touch_required(True)
+        key: asyncssh.SSHKey = cert.key
+        return key
+
+    def _prove(self, user: str) -> None:
+        match self._offered:
+            case asyncssh.SSHKey():
+                self._visitor = Visitor(user, self.source, key=self._offered)
+            case None:
+                return
+            case identity:
+                self._visitor = Visitor(user, self.source, identity=identity)
+        self._door.admitted(self)
+
+    def _refuse(self, why: str, cert: asyncssh.SSHCertificate) -> None:
+        if why in self._refused or len(self._refused) >= REFUSALS_LOGGED:
+            return
+        self._refused.add(why)
+        print_ = cert.key.get_fingerprint()
+        try:
+            self._door.audit.append(
+                events.login_refused(why, source=self.source, fingerprint=print_, issuer=None)
+            )
+        finally:
+            if self._conn is not None:
+                self._conn.send_auth_banner(f"interlock: this certificate is refused: {why}\n")
+
+    def _may_try(self) -> bool:
+        self._tries += 1
+        if self._tries > KEY_TRIES and self._conn is not None:
+            self._conn.disconnect(asyncssh.DISC_BY_APPLICATION, "too many keys offered")
+            return False
+        return True
+
+    @property
+    def source(self) -> str:
+        """The address that the connection comes from."""
+        peer = self._conn.get_extra_info("peername") if self._conn is not None else None
+        return str(peer[0]) if peer else ""
+
+    @property
+    def identity(self) -> Identity | None:
+        """Who this connection belongs to, once proven."""
+        return self._visitor.identity if self._visitor is not None else None
+
+    # -- what they want ------------------------------------------------------------------------
+
+    def session_requested(self) -> Channel:
+        """A session channel: nothing about it is shared with any other channel."""
+        visitor = self._admit()
+
+        def begin(channel: Channel, request: Request) -> None:
+            self._door.spawn(self._counted(self._door.serve(visitor, channel, request)))
+
+        return Channel(begin, self._pressure)
+
+    def connection_requested(
+        self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
+    ) -> Stream:
+        """A ``-L`` or ``-W`` channel: only to a database target, by its name."""
+        visitor = self._admit()
+        try:
+            relay = self._door.forward(visitor, dest_host)
+        except InterlockError as error:
+            self._channels -= 1
+            raise asyncssh.ChannelOpenError(
+                asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED, f"interlock: {error}"
+            ) from error
+
+        def begin(stream: Stream) -> None:
+            self._door.spawn(self._counted(relay(stream)))
+
+        return Stream(begin, self._pressure)
+
+    def _admit(self) -> Visitor:
+        visitor = self._visitor
+        refused = asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
+        if visitor is None:
+            raise asyncssh.ChannelOpenError(refused, "interlock: not authenticated")
+        if visitor.identity is not None and not self._door.still_valid(visitor.identity):
+            raise asyncssh.ChannelOpenError(
+                refused, "interlock: your certificate has expired; log in again"
+            )
+        if self._channels >= CHANNELS:
+            raise asyncssh.ChannelOpenError(
+                asyncssh.OPEN_RESOURCE_SHORTAGE,
+                f"interlock: {CHANNELS} channels are open already; close one first",
+            )
+        self._channels += 1
+        return visitor
+
+    async def _counted(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        finally:
+            self._channels -= 1

@@ -1,0 +1,138 @@
+"""The port: accepts connections, keeps count of them, and drains them at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+import asyncssh
+
+from broker.ssh import algorithms
+from broker.ssh.auth import Door, FrontDoor
+from broker.ssh.serve import Route, serve
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+
+    from broker.model import Identity
+    from broker.ports import Audit
+    from broker.ssh.channel import Channel, Request
+    from broker.ssh.stream import Stream
+    from broker.ssh.visitor import Visitor
+
+log = logging.getLogger("interlock.listener")
+
+STRANGERS = 300  # connections that have proven nothing, in all
+STRANGERS_OF_ONE = 50  # the same, from one address
+LOGIN_SECONDS = 30.0
+READ_SIZE = 64 * 1024  # bytes a turn from one socket: a bulk neighbour must not hold the loop
+
+
+class Listener:
+    """One SSH port. `route` serves session channels, `forward` the forwarded ones.
+
+    `host_keys` gives the host key, and it with the certificate that a client of this version takes.
+    """
+
+    def __init__(
+        self,
+        *,
+        host_keys: Callable[[bytes], Sequence[asyncssh.SSHKeyPair]],
+        read_certificate: Callable[[asyncssh.SSHCertificate, str], Identity],
+        still_valid: Callable[[Identity], bool],
+        audit: Audit,
+        route: Route,
+        forward: Callable[[Visitor, str], Callable[[Stream], Awaitable[None]]],
+    ) -> None:
+        self._host_keys = host_keys
+        self._route = route
+        self._strangers: set[FrontDoor] = set()
+        self._known: set[FrontDoor] = set()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._work: set[asyncio.Task[None]] = set()
+        self._door = Door(
+            host_keys=host_keys,
+            read_certificate=read_certificate,
+            still_valid=still_valid,
+            audit=audit,
+            spawn=self._spawn,
+            serve=self._serve,
+            forward=forward,
+            arrived=self._arrived,
+            admitted=self._admitted,
+            left=self._left,
+        )
+
+    @asynccontextmanager
+    async def listening(self, host: str, port: int) -> AsyncIterator[tuple[str, int]]:
+        """Accept connections inside the block; gives the address really bound."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            server = await asyncssh.listen(
+                host,
+                port,
+                server_factory=lambda: FrontDoor(self._door),
+                server_host_keys=self._host_keys(b""),
+                config=None,
+                encoding=None,
+                line_editor=False,
+                kex_algs=algorithms.KEY_EXCHANGE,
+                encryption_algs=algorithms.ENCRYPTION,
+                mac_algs=algorithms.MACS,
+                signature_algs=algorithms.SIGNATURES,
+                compression_algs=None,
+                password_auth=False,
+                kbdint_auth=False,
+                host_based_auth=False,
+                gss_host=None,
+                agent_forwarding=False,
+                x11_forwarding=False,
+                allow_scp=False,
+                login_timeout=LOGIN_SECONDS,
+                keepalive_interval=30,
+                server_version="Interlock",
+            )
+            try:
+                yield server.sockets[0].getsockname()[:2]
+            finally:
+                server.close()
+                await server.wait_closed()
+                for task in self._work:
+                    task.cancel()
+
+    async def drain(self, seconds: float) -> None:
+        """Give running sessions that long to end by themselves, then end them."""
+        if self._work:
+            await asyncio.wait(self._work, timeout=seconds)
+        for task in list(self._work):
+            task.cancel()
+        for connection in [*self._known, *self._strangers]:
+            connection.disconnect("the broker is stopping")
+
+    # -- what connections ask -------------------------------------------------------------------
+
+    def _spawn(self, work: Coroutine[object, object, None]) -> None:
+        if self._tasks is None:
+            work.close()
+            return
+        task = self._tasks.create_task(work)
+        self._work.add(task)
+        task.add_done_callback(self._work.discard)
+
+    async def _serve(self, visitor: Visitor, channel: Channel, request: Request) -> None:
+        await serve(self._route, visitor, channel, request)
+
+    def _arrived(self, connection: FrontDoor) -> bool:
+        self._strangers.add(connection)
+        mine = sum(1 for other in self._strangers if other.source == connection.source)
+        return len(self._strangers) <= STRANGERS and mine <= STRANGERS_OF_ONE
+
+    def _admitted(self, connection: FrontDoor) -> None:
+        self._strangers.discard(connection)
+        self._known.add(connection)
+
+    def _left(self, connection: FrontDoor) -> None:
+        self._strangers.discard(connection)
+        self._known.discard(connection)

@@ -1,0 +1,1 @@
+"""End to end: stock clients, a running broker, real targets."""
