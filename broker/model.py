@@ -113,6 +113,9 @@ class Statement:
         return "sha256:" + sha.hexdigest()
 
 
+CONSTRUCT = "construct: "  # begins the object of a part that no grammar of ours judges
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One thing a statement does, which a rule must cover by itself.

@@ -29,7 +29,9 @@ def refusal(verdict: Verdict) -> str:
     if verdict.unparsable:
         return f"{PREFIX}not understood, so not sent: {visible(verdict.reason)}"
     if verdict.expired:
-        return f"{PREFIX}not sent: {visible(verdict.reason)}"
+        return f"{PREFIX}not sent: {visible(verdict.reason)} ({verdict.rule})"
+    if verdict.review is not None:
+        return f"{PREFIX}{visible(verdict.reason)} ({verdict.rule})"
     return f"{PREFIX}denied by {verdict.rule}: {visible(verdict.reason)}"
 
 

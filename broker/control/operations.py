@@ -75,6 +75,7 @@ class Operations:
             "acting_for": by.acting_for,
             "expires": rfc3339(by.expires) if by.expires else None,
             "targets": self.targets(by),
+            "approves": [t for t in sorted(self._config.targets) if self._answers_for(by, t)],
         }
 
     def targets(self, by: Identity) -> list[Json]:
@@ -174,10 +175,13 @@ class Operations:
     def _may_see(self, by: Identity, record: SessionRecord) -> bool:
         if record.identity == str(by) or by.is_one_of(self._config.auditors):
             return True
+        return self._answers_for(by, record.target)
+
+    def _answers_for(self, by: Identity, target: str) -> bool:
         return any(
             rule.review is not None
             and by.is_one_of(rule.review.approvers)
-            and ("*" in rule.targets or record.target in rule.targets)
+            and ("*" in rule.targets or target in rule.targets)
             for rule in self._config.rules
         )
 

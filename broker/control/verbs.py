@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 from typing import TYPE_CHECKING, NoReturn
 
@@ -17,6 +18,7 @@ VERBS = (
     *("whoami", "targets", "check", "pending", "show", "approve", "deny"),
     *("sessions", "play", "verify"),
 )
+CHECK = re.compile(r"\s*check\s+(?P<json>--json\s+)?(?P<target>[^\s-]\S*)(?P<rest>.*)", re.DOTALL)
 WIDTH = 56  # characters of a statement in a list
 
 
@@ -38,15 +40,42 @@ def usage() -> str:
 
 
 def parse(command: str) -> argparse.Namespace:
-    """The words of one command. Raises UsageError with a sentence."""
-    try:
-        words = shlex.split(command)
-    except ValueError as error:
-        msg = f"the command cannot be split into words: {error}"
-        raise UsageError(msg) from error
-    if not words:
+    """The words of one command. Raises UsageError with a sentence.
+
+    ssh joins its arguments with blanks and drops one layer of quotes, so a statement comes as the
+    rest of the line, and an apostrophe in a reason is an apostrophe.
+    """
+    if not command.strip():
         raise UsageError(usage())
-    return _words().parse_args(words)
+    checked = CHECK.match(command)
+    if checked is not None:
+        statement, json_after = _statement(checked["rest"])
+        words = _words().parse_args(["check", checked["target"]])
+        words.statement = statement
+        words.json = json_after or checked["json"] is not None
+        return words
+    try:
+        split = shlex.split(command)
+    except ValueError:
+        split = command.split()
+    words = _words().parse_args(split)
+    if hasattr(words, "reason"):
+        words.reason = " ".join(words.reason)
+    return words
+
+
+def _statement(rest: str) -> tuple[str | None, bool]:
+    """A statement as it came, without quotes around all of it; and was --json after it?"""
+    text = rest.strip()
+    as_json = text == "--json" or text.endswith(" --json")
+    text = text.removesuffix("--json").rstrip() if as_json else text
+    if text[:1] in {"'", '"'}:
+        try:
+            words = shlex.split(text)
+        except ValueError:
+            words = []
+        text = words[0] if len(words) == 1 else text
+    return text or None, as_json
 
 
 def _words() -> Words:
@@ -56,11 +85,10 @@ def _words() -> Words:
     for one in made.values():
         one.add_argument("--json", action="store_true")
     made["check"].add_argument("target")
-    made["check"].add_argument("statement", nargs="?")
     made["show"].add_argument("id")
     for name in ("approve", "deny"):
         made[name].add_argument("id")
-        made[name].add_argument("--reason", default="", required=name == "deny")
+        made[name].add_argument("--reason", default=[], required=name == "deny", nargs="+")
         made[name].add_argument("--digest")
     made["play"].add_argument("session")
     made["play"].add_argument("--speed", type=float, default=1.0)
@@ -82,6 +110,8 @@ def whoami(told: Mapping[str, object]) -> str:
     ]
     if told.get("acting_for"):
         lines.insert(1, f"acting for {told['acting_for']}")
+    if told["approves"]:
+        lines.append(f"answer for {_listed(told['approves'])}  (ssh approvals@, or pending here)")
     return "\n".join([*lines, "", targets(told["targets"])])
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broker.model import Answer, Facts, Identity, Part, Verdict
+from broker.model import CONSTRUCT, Answer, Facts, Identity, Part, Verdict
 from broker.policy import patterns
 from broker.policy.patterns import Fit
 
@@ -81,6 +81,8 @@ def _weigh(rules: Sequence[Rule], part: Part) -> _Weighed:
     allows = [rule for rule in rules if _covers(rule.allow, part)]
     reviews = [rule for rule in rules if _applies(rule.review, part)]
     if not allows and not any(_covers(rule.review, part, Fit.MEANING) for rule in reviews):
+        if part.object is not None and part.object.startswith(CONSTRUCT):
+            return _Weighed(part, refusal=part.why)  # no rule could: the sentence says what to do
         why = f" ({part.why})" if part.why else ""
         return _Weighed(part, refusal=f"no rule allows {part}{why}")
     blocks = [rule.allow for rule in allows] + [rule.review for rule in reviews]

@@ -88,7 +88,7 @@ def test_an_approver_reads_and_approves_at_80x24(demo: Demo) -> None:
 
 
 def test_hostile_text_is_drawn_and_not_obeyed(demo: Demo) -> None:
-    hostile = "\x1b]0;PWNED\x07[@click='app.approve']x[/] [/red] \u202e"
+    hostile = "\x1b]0;PWNED\x07[@click=app.approve]x[/] [/red] \u202e"
     delete = f"DELETE FROM refunds WHERE id = 8 AND status = '{hostile}'"
     asking = demo.begin("orders@engineer", delete)
     demo.waiting("id = 8")

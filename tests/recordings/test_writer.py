@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import resource
-import signal
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -16,9 +14,10 @@ from recordings.asciicast import decode_event
 from recordings.errors import RecordingFailed
 from recordings.library import read
 from recordings.writer import CHUNK_BYTES, Writer, file_name, measure, recover
+from tests.fixtures.full_disk import full_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 STARTED = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -159,29 +158,18 @@ def test_a_link_is_not_followed(bench: Bench, tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """No file may grow beyond 4 KiB: the kernel refuses the rest, as a full disk would."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
-
-
-@pytest.mark.usefixtures("small_files")
 def test_a_full_disk_is_an_answer_and_nothing_follows_half_a_line(bench: Bench) -> None:
     writer = bench.create()
     writer.output(b"kept")
-    with pytest.raises(RecordingFailed):
-        writer.output(b"x" * 8192)
-    size = writer.path.stat().st_size
+    with full_disk(at=4096):
+        with pytest.raises(RecordingFailed):
+            writer.output(b"x" * 8192)
+        size = writer.path.stat().st_size
+        with pytest.raises(RecordingFailed):
+            writer.output(b"small")
+        with pytest.raises(RecordingFailed):
+            writer.close("ended", 0)
     assert size == 4096  # the short write was continued, and then refused
-    with pytest.raises(RecordingFailed):
-        writer.output(b"small")
-    with pytest.raises(RecordingFailed):
-        writer.close("ended", 0)
     assert writer.path.stat().st_size == size
     recover(writer.path)
     assert [event.data for event in read(writer.path).events()] == ["kept"]

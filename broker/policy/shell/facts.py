@@ -12,7 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, assert_never
 
 from broker.errors import Unparsable
-from broker.model import Facts, Part
+from broker.model import CONSTRUCT, Facts, Part
 from broker.policy.shell import paths, ways_out, wrappers
 from broker.policy.shell.bounds import check_text
 from broker.policy.shell.build import build
@@ -67,7 +67,7 @@ def facts(
 
 
 def _construct(refused: Refused) -> Part:
-    about = f"construct: {refused.construct}"
+    about = f"{CONSTRUCT}{refused.construct}"
     return Part(action="exec", object=about, explicit=True, why=str(refused))
 
 

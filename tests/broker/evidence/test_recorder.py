@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
-import signal
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,9 +15,9 @@ from broker.evidence.verify import verify
 from recordings.library import Library
 from tests.broker.evidence.states import Broker, session_of
 from tests.fakes import FakeAudit, Journal
+from tests.fixtures.full_disk import full_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from broker.ports import Recorder
@@ -100,28 +98,17 @@ def test_when_the_log_fails_so_does_the_recorder(tmp_path: Path) -> None:
         recorder.output(b"y")
 
 
-@pytest.fixture
-def small_files() -> Iterator[None]:
-    """No file may grow beyond 4 KiB: the kernel refuses the rest, as a full disk would."""
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    signal.signal(signal.SIGXFSZ, handler)
-
-
-@pytest.mark.usefixtures("small_files")
 def test_a_full_disk_ends_the_recording_as_interrupted_and_the_log_verifies(
     broker: Broker,
 ) -> None:
     log = broker.open()
     recorder = broker.record(log, "s1")
     recorder.output(b"kept")
-    with pytest.raises(EvidenceFailure, match="cannot be written"):
-        recorder.output(b"x" * 5000)
-    with pytest.raises(EvidenceFailure):
-        recorder.marker("more")
+    with full_disk():
+        with pytest.raises(EvidenceFailure, match="cannot be written"):
+            recorder.output(b"x" * 5000)
+        with pytest.raises(EvidenceFailure):
+            recorder.marker("more")
     recorder.close("failed", None)
     log.append(events.session_closed(session_of("s1"), status="failed", exit_code=None))
     log.close()
