@@ -7,6 +7,7 @@ import logging
 import secrets
 import socket
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ import sqlparse
 
 from broker import events
 from broker.clock import utc_now
+from broker.config.in_force import InForce
 from broker.config.secrets import resolve
 from broker.control.operations import Operations
 from broker.control.server import Server
@@ -63,17 +65,26 @@ TICK = 1.0  # seconds between seals of the log and syncs of the recordings
 FORMAT_LIMIT = 16 * 1024  # characters of SQL that are formatted for a card
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A broker that listens. `reload` puts another configuration in force for all that follows."""
+
+    host: str
+    port: int
+    reload: Callable[[Config], None]
+
+
 @asynccontextmanager
-async def running(config: Config, *, environ: Mapping[str, str]) -> AsyncIterator[tuple[str, int]]:
-    """A broker inside the block; gives the address that it listens on."""
+async def running(config: Config, *, environ: Mapping[str, str]) -> AsyncIterator[Running]:
+    """A broker inside the block."""
     async with AsyncExitStack() as stack:
         broker = await _Broker.assemble(config, environ, stack)
         listener = broker.listener()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         ticking = tasks.create_task(broker.tick())
-        async with listener.listening(config.host, config.port) as address:
+        async with listener.listening(config.host, config.port) as (host, port):
             try:
-                yield address
+                yield Running(host, port, broker.reload)
             finally:
                 await listener.drain(config.drain.total_seconds())
         ticking.cancel()
@@ -89,20 +100,22 @@ class _Broker:
         authority: Authority,
         audit: AuditLog,
         store: Store,
-        exchange: Login,
+        keys: KeySource,
     ) -> None:
-        self._config = config
+        self._in_force = InForce(config)
         self._environ = environ
         self._authority = authority
         self._audit = audit
         self._store = store
-        self._exchange = exchange
+        self._keys = keys
+        self._used = UsedInMemory()
+        self._exchange = Login(config.issuers, keys, self._used, utc_now)
+        self._redactor = Redactor(config.masking)
         self._node = socket.gethostname()
         self._parser = ShellParser()
-        redact = Redactor(config.masking).redact
-        self._desk = Desk(store, audit, utc_now, redact=redact)
+        self._desk = Desk(store, audit, utc_now, redact=self._redact)
         self._live = Live(
-            config=config,
+            config=self._in_force,
             store=store,
             audit=audit,
             reviews=self._desk,
@@ -110,7 +123,7 @@ class _Broker:
             new_id=new_session_id,
             node=self._node,
             judge=self._judge,
-            redact=redact,
+            redact=self._redact,
         )
 
     @classmethod
@@ -129,20 +142,19 @@ class _Broker:
         stack.callback(store.close)
         _say_started(config, audit, store, interrupted)
         client = await stack.enter_async_context(new_client())
-        exchange = Login(config.issuers, KeySource(client), UsedInMemory(), utc_now)
-        broker = cls(config, environ, authority, audit, store, exchange)
+        broker = cls(config, environ, authority, audit, store, KeySource(client))
         broker._desk.recover()
         return broker
 
     def listener(self) -> Listener:
         """The front door with every way behind it."""
-        postgres = PostgresWays(self._config.masking, secrets.token_bytes(32), self._secret)
+        postgres = PostgresWays(lambda: self._config.masking, secrets.token_bytes(32), self._secret)
         shell = ShellWays(self._runner, self._parser)
         operations = self._operations()
         routes = Routes(
-            config=self._config,
+            config=self._in_force,
             live=self._live,
-            login=login.Login(self._exchange.exchange, self._sign, self._audit),
+            login=login.Login(self._identify, self._sign, self._audit),
             approvals=Approvals(
                 lambda by, reader, writer: Server(by, operations, reader, writer).run()
             ),
@@ -155,8 +167,19 @@ class _Broker:
             still_valid=lambda identity: identity.expires is None or utc_now() < identity.expires,
             audit=self._audit,
             route=routes,
-            forward=Forward(self._config, self._live, {"postgres": postgres.forward}),
+            forward=Forward(self._in_force, self._live, {"postgres": postgres.forward}),
         )
+
+    def reload(self, config: Config) -> None:
+        """Put a configuration in force; audited before it is."""
+        told = config_told(config)
+        self._audit.append(told, durable=True)
+        kept = self._in_force.swap(config)
+        self._exchange = Login(config.issuers, self._keys, self._used, utc_now)
+        self._redactor = Redactor(config.masking)
+        for key in kept:
+            log.warning("%s differs now; it needs a restart", key)
+        log.info("configuration %s is in force", config.hash[:12])
 
     async def tick(self) -> None:
         """Once a second: what was acknowledged comes under a signature and onto the disk."""
@@ -165,10 +188,22 @@ class _Broker:
             self._live.tick()
             self._audit.seal()
 
+    @property
+    def _config(self) -> Config:
+        return self._in_force()
+
+    def _redact(self, text: str) -> str:
+        return self._redactor.redact(text)
+
+    async def _identify(self, token: str) -> tuple[Identity, timedelta]:
+        return await self._exchange.exchange(token)
+
     # -- judging -------------------------------------------------------------------------------
 
     def _judge(self, identity: Identity, target: str, statement: Statement) -> Verdict:
-        return judge(self._config.rules, identity, target, statement, self._parser)
+        config = self._in_force()
+        verdict = judge(config.rules, identity, target, statement, self._parser)
+        return replace(verdict, config=config.hash)
 
     def _checked(self, identity: Identity, target: str, statement: Statement) -> Verdict:
         try:
@@ -178,7 +213,7 @@ class _Broker:
 
     def _operations(self) -> Operations:
         return Operations(
-            config=self._config,
+            config=self._in_force,
             store=self._store,
             desk=self._desk,
             audit=self._audit,
@@ -247,7 +282,6 @@ class _Broker:
 
 
 def _say_started(config: Config, audit: AuditLog, store: Store, interrupted: list[str]) -> None:
-    told = version("interlock")
     if interrupted or audit.torn:
         audit.append(
             events.broker_event(
@@ -256,7 +290,12 @@ def _say_started(config: Config, audit: AuditLog, store: Store, interrupted: lis
         )
         log.warning("the last run ended abruptly: %d recordings closed", len(interrupted))
     store.interrupt_sessions(utc_now())
-    audit.append(events.config_loaded(config.hash, config.file.name, told), durable=True)
+    audit.append(config_told(config), durable=True)
+
+
+def config_told(config: Config) -> events.Event:
+    """The event that a configuration is in force."""
+    return events.config_loaded(config.hash, config.file.name, version("interlock"))
 
 
 def formatted(sql: str) -> str:

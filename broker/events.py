@@ -102,7 +102,7 @@ def judged(session: Session, statement: Statement, verdict: Verdict, *, shown: s
         "actions": list(verdict.facts.actions),
         "tables": list(verdict.facts.tables),
         "commands": [command[:STATEMENT_LIMIT] for command in verdict.facts.commands],
-        "config": session.config_hash,
+        "config": verdict.config or session.config_hash,
     }
     return Event("statement.judged", str(session.identity), fields, session.id)
 

@@ -57,7 +57,7 @@ class Live:
     def __init__(
         self,
         *,
-        config: Config,
+        config: Callable[[], Config],
         store: Store,
         audit: Audit,
         reviews: Reviews,
@@ -67,7 +67,7 @@ class Live:
         judge: Callable[[Identity, str, Statement], Verdict],
         redact: Callable[[str], str],
     ) -> None:
-        self._config = config
+        self._in_force = config
         self._store = store
         self._audit = audit
         self._reviews = reviews
@@ -78,6 +78,10 @@ class Live:
         self._redact = redact
         self._running: dict[str, Opened] = {}
         self._recorders: dict[str, SessionRecorder] = {}
+
+    @property
+    def _config(self) -> Config:
+        return self._in_force()
 
     def may_reach(self, identity: Identity, target: str) -> bool:
         """Does any rule let this identity do anything there?"""
@@ -107,7 +111,7 @@ class Live:
             way=way,
             started=self._clock(),
             config_hash=self._config.hash,
-            reason=reason,
+            reason=self._redact(reason),
             source=source,
             node=self._node,
         )

@@ -214,3 +214,4 @@ class Verdict:
     review: str | None = None
     unparsable: bool = False
     expired: bool = False
+    config: str = ""  # the hash of the configuration that the judge used

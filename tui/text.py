@@ -27,7 +27,8 @@ EMPTY = Content("")
 ELLIPSIS = "…"
 
 # Printable for Python, yet drawn as nothing: fillers, joiners and variation selectors (Unicode's
-# Default_Ignorable_Code_Point), and the blank Braille pattern.
+# Default_Ignorable_Code_Point), the blank Braille pattern, and skin tones, which are drawn as part
+# of what stands before them or not at all.
 _INVISIBLE = frozenset(
     chr(code)
     for first, last in (
@@ -39,6 +40,7 @@ _INVISIBLE = frozenset(
         (0x3164, 0x3164),
         (0xFE00, 0xFE0F),
         (0xFFA0, 0xFFA0),
+        (0x1F3FB, 0x1F3FF),
         (0xE0100, 0xE01EF),
     )
     for code in range(first, last + 1)

@@ -13,10 +13,12 @@ from broker.app import running
 from broker.cli import options
 from broker.cli.logs import set_up
 from broker.config.load import warnings
+from broker.errors import ConfigError, InterlockError
 
 if TYPE_CHECKING:
     import argparse
 
+    from broker.app import Running
     from broker.config.model import Config
 
 log = logging.getLogger("interlock")
@@ -33,19 +35,38 @@ def run(words: argparse.Namespace) -> int:
     """Serve until told to stop."""
     config = options.config(words)
     set_up(config.log)
-    for warning in warnings(config):
-        log.warning("%s", warning)
-    asyncio.run(_serve(config))
+    _warn(config)
+    asyncio.run(_serve(config, words))
     return 0
 
 
-async def _serve(config: Config) -> None:
+async def _serve(config: Config, words: argparse.Namespace) -> None:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    async with running(config, environ=os.environ) as (host, port):
-        shown = f"[{host}]" if ":" in host else host
-        print(f"interlock: listening on {shown}:{port}", file=sys.stderr, flush=True)
+    async with running(config, environ=os.environ) as broker:
+        loop.add_signal_handler(signal.SIGHUP, _reload, broker, words)
+        shown = f"[{broker.host}]" if ":" in broker.host else broker.host
+        print(f"interlock: listening on {shown}:{broker.port}", file=sys.stderr, flush=True)
         await stop.wait()
         print("interlock: stopping; running sessions are told", file=sys.stderr, flush=True)
+
+
+def _reload(broker: Running, words: argparse.Namespace) -> None:
+    """SIGHUP: read the file again; a bad one changes nothing."""
+    try:
+        config = options.config(words)
+        broker.reload(config)
+    except ConfigError as error:
+        log.error("%s", error)
+        log.error("the configuration in force is unchanged")
+    except InterlockError as error:
+        log.error("not reloaded: %s", error)
+    else:
+        _warn(config)
+
+
+def _warn(config: Config) -> None:
+    for warning in warnings(config):
+        log.warning("%s", warning)

@@ -41,7 +41,7 @@ class Operations:
     def __init__(
         self,
         *,
-        config: Config,
+        config: Callable[[], Config],
         store: Store,
         desk: Desk,
         audit: Audit,
@@ -52,7 +52,7 @@ class Operations:
         formatted: Callable[[str], str],
         before: Callable[[str], list[str]],
     ) -> None:
-        self._config = config
+        self._in_force = config
         self._store = store
         self.desk = desk
         self._audit = audit
@@ -62,6 +62,10 @@ class Operations:
         self._verify = verify
         self._formatted = formatted
         self._before = before
+
+    @property
+    def _config(self) -> Config:
+        return self._in_force()
 
     # -- oneself -------------------------------------------------------------------------------
 

@@ -65,12 +65,12 @@ async def world(folder: Path, port: int = 0) -> AsyncIterator[World]:
         )
         _furnish(folder, issuers, password)
         config = load(_write_config(folder, port, issuers, orders, web), environ={})
-        host, bound = await stack.enter_async_context(running(config, environ={}))
+        broker = await stack.enter_async_context(running(config, environ={}))
         authority = keys.known_hosts_line("interlock-demo")
-        ssh_config = write_ssh_config(folder, host, bound, authority)
+        ssh_config = write_ssh_config(folder, broker.host, broker.port, authority)
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         minting = tasks.create_task(_mint(folder, issuers))
-        yield World(folder, ssh_config, bound, orders, web)
+        yield World(folder, ssh_config, broker.port, orders, web)
         minting.cancel()
 
 

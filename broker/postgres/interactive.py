@@ -49,7 +49,7 @@ class _Conversation:
         self._client.on_signal(lambda name: self._interrupt() if name == "INT" else None)
         try:
             while (text := await self._text()) is not None:
-                self._gate.typed(text)
+                self._record(text)
                 if text.strip() and not await self._accepted(text):
                     break
         except PsqlEnded as ended:  # `quit` and `exit` are psql's own words
@@ -59,6 +59,11 @@ class _Conversation:
             self._client.on_signal(None)
             self._client.on_resize(None)
         return ExitCode.OK
+
+    def _record(self, text: str) -> None:
+        """What was typed, and for whoever plays it what the screen showed: prompts and echo."""
+        self._gate.typed(text)
+        self._gate.said(self._prompt() + text.replace("\n", f"\r\n{self._name}-> ") + "\r\n")
 
     # -- asking --------------------------------------------------------------------------------
 

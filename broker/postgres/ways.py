@@ -53,7 +53,7 @@ class PostgresWays:
 
     def __init__(
         self,
-        masking: Masking,
+        masking: Callable[[], Masking],
         mask_key: bytes,
         secret: Callable[[SecretSource], str],
     ) -> None:
@@ -135,7 +135,7 @@ class PostgresWays:
             stream,
             upstream,
             opened.gate,
-            mask=RowMask(self._masking, columns, self._mask_key),
+            mask=RowMask(self._masking(), columns, self._mask_key),
             cancels=self._cancels,
             identity=identity,
             transcribe=transcribe,
@@ -147,7 +147,7 @@ class PostgresWays:
     def _columns_of(self, target: str) -> dict[str, Style]:
         """The column rules of one target, without its name."""
         found: dict[str, Style] = {}
-        for pattern, style in self._masking.columns.items():
+        for pattern, style in self._masking().columns.items():
             where, _, columns = pattern.partition(":")
             if where in {target, "*"}:
                 found[columns] = style

@@ -39,6 +39,7 @@ class Door:
     host_keys: Callable[[bytes], Sequence[asyncssh.SSHKeyPair]]
     read_certificate: Callable[[asyncssh.SSHCertificate, str], Identity]
     still_valid: Callable[[Identity], bool]
+    stopping: Callable[[], bool]
     audit: Audit
     spawn: Callable[[Coroutine[object, object, None]], None]
     serve: Callable[[Visitor, Channel, Request], Coroutine[object, object, None]]
@@ -215,6 +216,8 @@ class FrontDoor(asyncssh.SSHServer):
         refused = asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED
         if visitor is None:
             raise asyncssh.ChannelOpenError(refused, "interlock: not authenticated")
+        if self._door.stopping():
+            raise asyncssh.ChannelOpenError(refused, "interlock: the broker is stopping")
         if visitor.identity is not None and not self._door.still_valid(visitor.identity):
             raise asyncssh.ChannelOpenError(
                 refused, "interlock: your certificate has expired; log in again"

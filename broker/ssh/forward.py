@@ -37,14 +37,14 @@ class Forward:
     A relay opens the session by itself, when the client has said more than a cancellation.
     """
 
-    config: Config
+    config: Callable[[], Config]
     live: Live
     relays: Mapping[str, Relay]
 
     def __call__(self, visitor: Visitor, host: str) -> Callable[[Stream], Awaitable[None]]:
         """What serves the channel, or a sentence (InterlockError) for the client's stderr."""
         identity = proven(visitor)
-        target = self.config.targets.get(host)
+        target = self.config().targets.get(host)
         if target is None or not self.live.may_reach(identity, host):
             msg = (
                 f"forwarding goes to a target of yours by its name, and {host!r} is none. "

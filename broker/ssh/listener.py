@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import asyncssh
 
 from broker.ssh import algorithms
 from broker.ssh.auth import Door, FrontDoor
-from broker.ssh.serve import Route, serve
+from broker.ssh.serve import Route, say, serve
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
@@ -52,10 +52,13 @@ class Listener:
         self._known: set[FrontDoor] = set()
         self._tasks: asyncio.TaskGroup | None = None
         self._work: set[asyncio.Task[None]] = set()
+        self._channels: set[Channel] = set()
+        self._stopping = False
         self._door = Door(
             host_keys=host_keys,
             read_certificate=read_certificate,
             still_valid=still_valid,
+            stopping=lambda: self._stopping,
             audit=audit,
             spawn=self._spawn,
             serve=self._serve,
@@ -103,7 +106,12 @@ class Listener:
                     task.cancel()
 
     async def drain(self, seconds: float) -> None:
-        """Give running sessions that long to end by themselves, then end them."""
+        """No new sessions; running ones are told, and have that long to end by themselves."""
+        self._stopping = True
+        for channel in list(self._channels):
+            with suppress(ConnectionError, TimeoutError):
+                async with asyncio.timeout(1):
+                    await say(channel, f"interlock: the broker is stopping in {seconds:.0f} s")
         if self._work:
             await asyncio.wait(self._work, timeout=seconds)
         for task in list(self._work):
@@ -122,7 +130,11 @@ class Listener:
         task.add_done_callback(self._work.discard)
 
     async def _serve(self, visitor: Visitor, channel: Channel, request: Request) -> None:
-        await serve(self._route, visitor, channel, request)
+        self._channels.add(channel)
+        try:
+            await serve(self._route, visitor, channel, request)
+        finally:
+            self._channels.discard(channel)
 
     def _arrived(self, connection: FrontDoor) -> bool:
         self._strangers.add(connection)

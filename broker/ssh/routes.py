@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 class Routes:
     """Implements `serve.Route`. `ways` has one entry for each kind of target."""
 
-    config: Config
+    config: Callable[[], Config]
     live: Live
     login: Route
     approvals: Route
@@ -44,14 +44,14 @@ class Routes:
             return await self.approvals(visitor, channel, request)
         if visitor.user == "broker":
             return await self.verbs(visitor, channel, request)
-        if visitor.user in self.config.targets:
+        if visitor.user in self.config().targets:
             return await self._target(visitor, identity, channel, request)
         raise UsageError(self._unknown(visitor.user, identity))
 
     async def _target(
         self, visitor: Visitor, identity: Identity, channel: Channel, request: Request
     ) -> int:
-        target = self.config.targets[visitor.user]
+        target = self.config().targets[visitor.user]
         way = Way.SCRIPT
         if request.command is not None:
             way = Way.COMMAND
@@ -67,17 +67,19 @@ class Routes:
         )
         async with opening as opened:
             try:
-                async with asyncio.timeout(self.config.session_ttl.total_seconds()):
+                async with asyncio.timeout(self.config().session_ttl.total_seconds()):
                     opened.exit_code = await self.ways[target.kind](
                         opened, channel, request.command
                     )
             except TimeoutError as error:
-                msg = f"this session reached its limit of {self.config.session_ttl}; connect again"
+                msg = (
+                    f"this session reached its limit of {self.config().session_ttl}; connect again"
+                )
                 raise TryLater(msg) from error
         return opened.exit_code
 
     def _unknown(self, name: str, identity: Identity) -> str:
-        mine = [t for t in sorted(self.config.targets) if self.live.may_reach(identity, t)]
+        mine = [t for t in sorted(self.config().targets) if self.live.may_reach(identity, t)]
         known = ", ".join(mine) or "none"
         return (
             f"there is no target {name!r}. Your targets: {known}. "

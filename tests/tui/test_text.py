@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.style import Style
 
@@ -42,6 +42,7 @@ def test_one_line_stays_one_line_of_inert_characters(anything: str) -> None:
     assert shown.spans == []  # no markup was read
 
 
+@example("\U0001f3fb", 1)  # a skin tone alone was drawn as nothing
 @given(ANYTHING, st.integers(1, 200))
 def test_numbered_lines_hide_nothing(anything: str, width: int) -> None:
     rows = text.numbered(anything, width)

@@ -1,4 +1,4 @@
-"""What psql says about our own refusals is dropped when they are told as JSON."""
+"""What psql says about our refusals and waits is dropped: the gate tells them."""
 
 from __future__ import annotations
 
@@ -17,10 +17,12 @@ PSQL = (
     b"DETAIL:  more\n"
     b"ERROR:  column does not exist\n"
     b"LINE 1: select x;\n"
-    b"NOTICE:  interlock: waiting for approval\n"
+    b"NOTICE:  interlock: waiting for approval (writes), review 7f3a: asking bob\n"
+    b"ERROR:  interlock: more than 10 rows\n"
     b"no line end"
 )
-LEFT = b"NOTICE:  one\nERROR:  column does not exist\nLINE 1: select x;\nno line end"
+LEFT = b"NOTICE:  one\nERROR:  column does not exist\nLINE 1: select x;\n"
+LEFT += b"ERROR:  interlock: more than 10 rows\nno line end"
 
 
 @given(st.lists(st.integers(0, len(PSQL)), max_size=6))
