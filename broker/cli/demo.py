@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from broker.cli.logs import set_up
-from broker.demo.tour import Tour
-from broker.demo.world import world
 from broker.errors import UsageError
 
 if TYPE_CHECKING:
@@ -78,6 +76,8 @@ def run(words: argparse.Namespace) -> int:
 
 
 async def _run(folder: Path, port: int, *, tour: bool, began: float) -> int:
+    from broker.demo.world import world  # a second of imports that other commands do not pay
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -92,6 +92,8 @@ async def _run(folder: Path, port: int, *, tour: bool, began: float) -> int:
 
 
 async def _tour(made: World) -> int:
+    from broker.demo.tour import Tour
+
     began = time.monotonic()
     failed = await Tour(made, lambda line: print(line, flush=True)).run()
     took = f"{time.monotonic() - began:.1f} s"

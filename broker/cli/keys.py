@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from broker.cli import options
-from broker.identity.authority import Authority
 
 if TYPE_CHECKING:
     import argparse
+    from pathlib import Path
+
+    from broker.identity.authority import Authority
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,13 +28,19 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run_known_hosts(words: argparse.Namespace) -> int:
     """Print the line."""
-    authority = Authority.open(options.state(words) / "keys")
-    print(authority.known_hosts_line(words.name or "*"))
+    print(_authority(options.state(words)).known_hosts_line(words.name or "*"))
     return 0
 
 
 def run_target_ca(words: argparse.Namespace) -> int:
     """Print the public key."""
-    Authority.open(options.state(words) / "keys")
-    print((options.state(words) / "keys" / "target_ca.pub").read_text().strip())
+    state = options.state(words)
+    _authority(state)
+    print((state / "keys" / "target_ca.pub").read_text().strip())
     return 0
+
+
+def _authority(state: Path) -> Authority:
+    from broker.identity.authority import Authority  # imports that other commands do not pay
+
+    return Authority.open(state / "keys")

@@ -9,7 +9,6 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
-from broker.app import running
 from broker.cli import options
 from broker.cli.logs import set_up
 from broker.config.load import warnings
@@ -41,6 +40,8 @@ def run(words: argparse.Namespace) -> int:
 
 
 async def _serve(config: Config, words: argparse.Namespace) -> None:
+    from broker.app import running  # a second of imports that other commands do not pay
+
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
