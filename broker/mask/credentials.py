@@ -52,7 +52,7 @@ _TOKEN = re.compile(
           | sk-(?:proj|ant)-[\w-]{16,}+
           | AIza[\w-]{35}(?![\w-])
           | npm_[A-Za-z0-9]{30,}+
-          | eyJ[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+){0,3}+
+          | eyJ[\w-]{8,}+\.[\w-]{8,}+(?:\.[\w-]*+){0,3}
         )
     )
     """,
@@ -60,8 +60,8 @@ _TOKEN = re.compile(
 )
 _QUOTED_VALUES = (
     rf'\\"(?P<escaped>(?:(?!\\")[^{EOL}])+)'
-    rf'|"(?P<double>(?:\\[^{EOL}]|[^"\\{EOL}])++)'
-    rf"|'(?P<single>(?:''|\\[^{EOL}]|[^'\\{EOL}])++)"
+    rf'|"(?P<double>(?:\\[^{EOL}]|[^"\\{EOL}])+)'
+    rf"|'(?P<single>(?:''|\\[^{EOL}]|[^'\\{EOL}])+)"
 )
 _NAMED = re.compile(
     rf"(?P<key>{KEY})[0-9]{{0,2}}+\\?+[\"']?+{BLANKS}"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _NAME_BACKWARDS = re.compile(r"[\w.%+-]{1,64}+")
-_DOMAIN = re.compile(r"[\w-]{1,63}+(?:\.[\w-]{1,63}+){1,9}+")
+_DOMAIN = re.compile(r"[\w-]{1,63}+(?:\.[\w-]{1,63}+){1,9}")
 _VERSION = re.compile(r"v?[0-9]+\.[0-9]+\.")
 _TOP = re.compile(r"[^\W\d_]{2}")
 _UNITS = "service|socket|target|mount|automount|timer|slice|scope|device|swap|path"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_SEQUENCE = re.compile(r"(?<!\w)[0-9](?:[ -]?[0-9])*+")
+_SEQUENCE = re.compile(r"(?<!\w)[0-9](?:[ -]?[0-9])*")
 _GROUP = re.compile(r"[0-9]+")
 _DOUBLED = str.maketrans("0123456789", "0246813579")  # the digit sum of twice the digit
 
@@ -104,7 +104,7 @@ def us_ssns(run: str) -> Iterator[tuple[int, int]]:
 
 _IBAN = re.compile(
     r"(?<![A-Za-z0-9])(?:[A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11,30}+"
-    r"|[A-Z]{2}[0-9]{2}(?: [A-Z0-9]{4}){2,7}+(?: [A-Z0-9]{1,3})?+)"
+    r"|[A-Z]{2}[0-9]{2}(?: [A-Z0-9]{4}){2,7}(?: [A-Z0-9]{1,3})?)"
 )
 _IBAN_LENGTHS = {
     country: length
@@ -156,7 +156,7 @@ def _iban_end(run: str, start: int, limit: int, length: int) -> int:
 
 
 _INTERNATIONAL = re.compile(
-    r"(?<![\w+])\+[1-9](?:[0-9]|[ .-](?=[0-9(])|\((?=[0-9])|\)(?=[ .-]?[0-9])){5,40}+"
+    r"(?<![\w+])\+[1-9](?:[0-9]|[ .-](?=[0-9(])|\((?=[0-9])|\)(?=[ .-]?[0-9])){5,40}"
 )
 _NORTH_AMERICAN = re.compile(
     r"""

@@ -14,7 +14,7 @@ from broker.mask.runs import has_ended
 
 HEADER = re.compile(r"-----BEGIN (?:[A-Z0-9]{1,24} ){0,4}PRIVATE KEY(?: BLOCK)?-----")
 
-_SPACE = re.compile(r"(?:[\s|]|\+(?=\s))*+")
+_SPACE = re.compile(r"(?:[\s|]|\+(?=\s))*")
 _WORD = re.compile(r"[A-Za-z0-9+/=\\]*+")
 _ATTRIBUTE = re.compile(r"(?:Proc-Type|DEK-Info|Comment|Version|Charset):[^\n]{0,200}\n")
 _ATTRIBUTE_BEGUN = re.compile(

@@ -25,11 +25,15 @@ KEY = (
 )
 BLANKS = r"[ \t]{0,8}+"
 EOL = r"\n\r\x0b\x0c"
-ESCAPED = rf'\\"(?:(?!\\")[^{EOL}])*+'
-DOUBLE = rf'"(?:\\[^{EOL}]?+|[^"\\{EOL}])*+'
-SINGLE = rf"'(?:''|'\Z|\\[^{EOL}]?+|[^'\\{EOL}])*+"  # a last quote may be half of two
+ESCAPED = rf'\\"(?:(?!\\")[^{EOL}])*'
+DOUBLE = rf'"(?:\\[^{EOL}]?+|[^"\\{EOL}])*'
+SINGLE = rf"'(?:''|'\Z|\\[^{EOL}]?+|[^'\\{EOL}])*"  # a last quote may be half of two
 BARE = r"""[^\s"'][^\s"']*+"""
 QUOTED = rf"(?:{ESCAPED}|{DOUBLE}|{SINGLE})"
+
+# Possessive quantifiers stand behind single characters only: behind groups they are broken in
+# CPython before 3.11.5 (Debian 12 has 3.11.2), where this pattern never came back. Nothing here
+# fails after a group, so a greedy one finds the same.
 
 # The alternatives in the order tried. All of them may stop at any point of themselves: that is
 # what keeps runs prefix-closed.
@@ -37,20 +41,20 @@ _ATOMS = (
     # what no alternative below begins with: a short cut
     r"[0-9c-oC-OqrQRu-zU-Z.%+@()]++",
     # --password VALUE
-    rf"(?<=--){KEY}[ \t]{{1,8}}+(?![:=])(?:{QUOTED}|{BARE})?+",
+    rf"(?<=--){KEY}[ \t]{{1,8}}+(?![:=])(?:{QUOTED}|{BARE})?",
     # password: VALUE, "password" = "VALUE", PASSWORD 'VALUE'
     rf"{KEY}[0-9]{{0,2}}+\\?+[\"']?+{BLANKS}"
-    rf"(?:[:=]{{1,3}}+>?+{BLANKS}(?:{QUOTED}|{BARE})?+|{QUOTED}|\\\Z)?+",
+    rf"(?:[:=]{{1,3}}+>?+{BLANKS}(?:{QUOTED}|{BARE})?|{QUOTED}|\\\Z)?",
     # Authorization: Bearer VALUE
     r"(?ai:bearer|basic)[ \t]{1,8}+[\w.~+/=-]*+",
-    r"-----BEGIN(?: [A-Z0-9]{1,24}+){0,5}+",
+    r"-----BEGIN(?: [A-Z0-9]{1,24}+){0,5}",
     # ://user:password@
-    r"""(?::(?:/(?:/[^\s"'<>/]{0,512}+)?+)?+)""",
+    r"""(?::(?:/(?:/[^\s"'<>/]{0,512}+)?)?)""",
     r"(?<=[0-9)]) (?=[0-9(])",
     r"(?<=[A-Z0-9]{4})(?<![A-Za-z0-9_][A-Z0-9]{4}) (?=[A-Z0-9])",
     r"[\w.%+@()-]",
 )
-RUN = re.compile(f"(?:{'|'.join(_ATOMS)})++")
+RUN = re.compile(f"(?:{'|'.join(_ATOMS)})+")
 
 _ENDED = re.compile(r"'?+(?:[ \t]{10}|[ \t]*+[^ \t])")  # a quote may be half of two
 
