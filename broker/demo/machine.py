@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import pwd
 import shutil
 import subprocess
 from contextlib import asynccontextmanager
@@ -52,11 +53,16 @@ def sshd() -> str | None:
     return shutil.which("sshd", path=os.defpath + ":/usr/sbin:/usr/local/sbin:/sbin")
 
 
+def _may_log_in() -> bool:
+    """Has this account a shell that sshd would start?"""
+    return Path(pwd.getpwuid(os.geteuid()).pw_shell).name not in {"nologin", "false"}
+
+
 @asynccontextmanager
 async def machine(room: Path, authority: Path) -> AsyncIterator[Machine | None]:
     """An sshd that trusts our target CA inside the block; None where there is no sshd."""
     program = sshd()
-    if program is None:
+    if program is None or not _may_log_in():
         yield None
         return
     made = os.geteuid() == 0 and not PRIVILEGE_SEPARATION.exists()
