@@ -50,7 +50,7 @@ def test_no_pattern_is_possessive_behind_a_group() -> None:
     """CPython before 3.11.5 matches those wrongly or never comes back; Debian 12 has 3.11.2."""
     broken = re.compile(r"[^(]\)(?:[*+?]|\{\{?\d*,?\d*\}?\})\+|\(\?>")
     found = [
-        f"{name(path)}: {text}"
+        f"{name(path)}: {text!r}"
         for path in MODULES
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Constant)

@@ -16,6 +16,7 @@ from broker.shell.local_target import LocalRunner
 from broker.shell.runner import Controls
 from broker.shell.ssh_target import SshRunner, key_file
 from broker.targets import CommandTarget, SshTarget
+from tests.fixtures.sshd import gives_terminals
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -74,6 +75,12 @@ async def runner(request: pytest.FixtureRequest) -> AsyncIterator[Runner]:
     )
     yield made
     await made.close()
+
+
+@pytest.fixture
+def terminals(runner: Runner) -> None:
+    if isinstance(runner, SshRunner) and not gives_terminals():
+        pytest.skip("an sshd without root cannot give terminals on this machine's devpts")
 
 
 async def run(
@@ -192,6 +199,7 @@ async def test_a_reader_that_stops_stops_the_command(runner: Runner) -> None:
     assert taken <= 64 * 1024
 
 
+@pytest.mark.usefixtures("terminals")
 async def test_a_terminal_has_the_clients_type_and_size(runner: Runner) -> None:
     out, controls = Taken(), Controls()
     script = "echo $TERM; stty size; trap 'stty size; exit 5' WINCH; echo ready; "
@@ -214,6 +222,7 @@ async def test_a_terminal_has_the_clients_type_and_size(runner: Runner) -> None:
     assert b"20 70" in out.data
 
 
+@pytest.mark.usefixtures("terminals")
 async def test_keys_reach_a_program_in_the_terminal(runner: Runner) -> None:
     out = Taken()
     keys = Bytes(b"hello\n", b"\x04")
@@ -222,6 +231,7 @@ async def test_keys_reach_a_program_in_the_terminal(runner: Runner) -> None:
     assert out.data.replace(b"\r", b"").startswith(b"hello\nhello\n")
 
 
+@pytest.mark.usefixtures("terminals")
 async def test_the_interrupt_key_ends_a_program_in_the_terminal(runner: Runner) -> None:
     class Interrupt(Bytes):
         async def read(self) -> bytes:
