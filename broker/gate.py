@@ -120,6 +120,9 @@ class Gate:
             raise self._fail("a review could not be held", error) from error
         if answer.answer is Answer.REVIEW:
             raise self._fail("a review ended without an answer")
+        if answer.answer is Answer.ALLOW and self._judged(statement).config != verdict.config:
+            why = "the rules changed while it waited; ask again"
+            answer = replace(answer, answer=Answer.DENY, reason=why, expired=True)
         said = "expired" if answer.expired else answer.reason
         self._mark(f"review {answer.review} {said}"[:LABEL_LIMIT])
         return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -69,10 +70,23 @@ async def test_a_review_is_asked_before_it_is_audited_as_allowed() -> None:
         "judge: asked",
         "review: asked",
         "recorder: marker review 7f3a asked",
+        "judge: asked",
         "recorder: marker review 7f3a approved by bob",
         "audit: statement.judged",
         "recorder: marker allow r",
     ]
+
+
+async def test_an_approval_under_other_rules_is_worth_nothing() -> None:
+    world = World(replace(REVIEW, config="old"))
+
+    def reloaded(_verdict: Verdict, _review: str, _expires: object) -> None:
+        world.verdict = replace(REVIEW, config="new")
+
+    verdict = await world.gate.admit(SELECT, reloaded)
+    assert verdict.answer is Answer.DENY
+    assert world.gate.refusal_code == ExitCode.TRY_LATER
+    assert "the rules changed" in verdict.reason
 
 
 async def test_what_is_audited_is_redacted_and_the_digest_is_of_the_exact_text() -> None:
