@@ -75,7 +75,8 @@ def _weigh(rules: Sequence[Rule], part: Part) -> _Weighed:
     for rule in rules:
         if _applies(rule.deny, part):
             why = rule.reason or f"rule {rule.name} denies it"
-            return _Weighed(part, rule.name, f"{why} ({part})")
+            hint = f"; {part.why}" if part.implied and part.why else ""
+            return _Weighed(part, rule.name, f"{why} ({part}{hint})")
     if part.implied and _holding(rules) is not None:
         return _Weighed(part)
     allows = [rule for rule in rules if _covers(rule.allow, part)]
@@ -125,7 +126,7 @@ def _applies(block: Block | None, part: Part) -> bool:
         _table(block.tables or (), part)
         or _function(block.functions or (), part, loose=True)
         or _command(block.commands or (), part, Fit.WITHIN)
-        or _path(block.paths or (), part)
+        or _may_be_path(block.paths or (), part)
     )
 
 
@@ -144,6 +145,11 @@ def _function(wanted: Iterable[str], part: Part, *, loose: bool) -> bool:
 def _command(wanted: Iterable[str], part: Part, fit: Fit) -> bool:
     words = part.command
     return words is not None and any(patterns.command(pattern, words, fit) for pattern in wanted)
+
+
+def _may_be_path(wanted: Iterable[str], part: Part) -> bool:
+    file = part.path
+    return file is not None and any(patterns.meets(pattern, file) for pattern in wanted)
 
 
 def _path(wanted: Iterable[str], part: Part) -> bool:

@@ -18,6 +18,12 @@ from broker.policy.options import asked, atoms
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+MARK = "⟨"
+ANY, ONE, ALL = "⟨*⟩", "⟨?⟩", "⟨**⟩"
+"""Marks in what is judged, for what only the target knows: any characters but slashes, one of
+them, and any characters at all. Only a deny or a review reads them.
+"""
+
 BARE = frozenset({"*", "**", "*.*", "**.*", "*.**"})
 """Patterns that name nothing."""
 
@@ -69,6 +75,41 @@ def path(pattern: str, text: str) -> bool:
     return _regex(pattern, "[^/]*").fullmatch(text) is not None
 
 
+def meets(pattern: str, text: str) -> bool:
+    """May a path with marks be a file that the pattern is about?"""
+    if MARK not in text:
+        return path(pattern, text)
+    stars = {"*": ANY, "**": ALL}
+    wanted = [stars.get(each[:2], each) for each in re.findall(r"\*+|[^*]", pattern)]
+    return _meet(wanted, re.findall(r"⟨(?:\*\*?|\?)⟩|.", text, re.DOTALL))
+
+
+def _meet(left: Sequence[str], right: Sequence[str]) -> bool:
+    """Is there a text that both sequences of characters and marks accept?"""
+    todo, seen = [(0, 0)], set()
+    while todo:
+        at = i, j = todo.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        if i == len(left) and j == len(right):
+            return True
+        a, b = (*left[i : i + 1], ""), (*right[j : j + 1], "")
+        todo += [(i + 1, j)] * (a[0] in (ANY, ALL)) + [(i, j + 1)] * (b[0] in (ANY, ALL))
+        if a[0] and b[0] and _share(a[0], b[0]):
+            todo.append((i + (a[0] not in (ANY, ALL)), j + (b[0] not in (ANY, ALL))))
+    return False
+
+
+def _share(one: str, other: str) -> bool:
+    """Is there a character that both accept?"""
+    if ALL in (one, other) or one == other:
+        return True
+    if len(one) > 1:
+        return other != "/"
+    return len(other) > 1 and one != "/"
+
+
 def names_program(pattern: str) -> bool:
     """Does a command pattern say which program it is about?"""
     return "*" not in (pattern.split() or ["*"])[0]
@@ -103,6 +144,10 @@ def _loose_word(pattern: str, word: str) -> bool:
     return _word(pattern, word) or _word(pattern, normal)
 
 
+def _may_word(pattern: str, word: str) -> bool:
+    return _loose_word(pattern, word) or (MARK in word and meets(pattern, word))
+
+
 def _words(
     wanted: Sequence[str],
     words: Sequence[str],
@@ -133,8 +178,10 @@ def _means(wanted: Sequence[str], words: Sequence[str], fit: Fit) -> bool:
         return False
     need, pattern = _taken_apart(program, wanted[1:], asked)
     have, operands = _taken_apart(program, words[1:], atoms)
-    others = fit is Fit.WITHIN
-    return need <= have and _words(pattern, operands, _loose_word, among_others=others)
+    if fit is not Fit.WITHIN:
+        return need <= have and _words(pattern, operands, _loose_word)
+    anything = any(MARK in word and word[0] in f"-{MARK}" for word in words)  # options, too
+    return (need <= have or anything) and _words(pattern, operands, _may_word, among_others=True)
 
 
 def _taken_apart(

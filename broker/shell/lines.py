@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from broker.errors import ExitCode, Unparsable
 from broker.model import Answer, Language, Statement, Verdict
-from broker.policy.shell import Refused, build, check_text, emit, facts
+from broker.policy.shell import Refused, at_home, build, check_text, emit, facts
 from broker.policy.shell.tree import Sequence, Simple
 from broker.shell.asking import Ahead, Asking
 from broker.shell.kept import Kept
@@ -70,7 +70,7 @@ class Lines:
     async def arrive(self) -> None:
         """Ask where commands start, for sessions that have a place."""
         start = await self.runner.where()
-        self.place = Place(start=start, cwd=start)
+        self.place = Place(start=start, cwd=start, home=await self.runner.home())
 
     def listen(self, *, resizes: bool = True) -> None:
         """From now on the client's signals and window changes reach what runs."""
@@ -88,6 +88,8 @@ class Lines:
         node, why = self._read(text)
         if node == Sequence(()):
             return 0
+        if node is not None:
+            node = await self._at_home(node)
         canonical = text if node is None else emit(node)
         await self._find_out(canonical)
         statement = Statement(Language.SHELL, canonical, cwd=self.place.cwd)
@@ -124,6 +126,14 @@ class Lines:
         except (Refused, Unparsable) as error:
             return None, str(error)
         return node, "" if self.runner.has_shell or _is_plain(node) else ONE_PROGRAM
+
+    async def _at_home(self, node: Node) -> Node:
+        """With the home directory written out, where the target tells it."""
+        if not self.runner.has_shell or at_home(node, "/home") == node:
+            return node
+        if self.place.cwd is None:
+            await self.arrive()
+        return node if self.place.home is None else at_home(node, self.place.home)
 
     async def _find_out(self, canonical: str) -> None:
         """Where it would run, if that makes a difference and nobody asked yet."""

@@ -99,6 +99,10 @@ class LocalRunner:
         """Known without asking."""
         return self._first if self.has_shell else None
 
+    async def home(self) -> str | None:
+        """The one that we give it."""
+        return _absolute(self._environment()["HOME"]) if self.has_shell else None
+
     async def close(self) -> None:
         """Nothing is left: each line's processes end with it."""
 
@@ -160,6 +164,10 @@ class _Line:
 
     async def read(self) -> bytes:
         return self._rest.pop() if self._rest else b""
+
+
+def _absolute(path: str) -> str | None:
+    return path if path.startswith("/") and path.isprintable() else None
 
 
 def _is_shell(argv: tuple[str, ...]) -> bool:

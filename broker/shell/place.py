@@ -9,13 +9,14 @@ from broker.policy.shell.emit import quoted
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """`start` is where the target puts us; `cwd` where the session is; both may be unknown."""
+    """`start` is where the target puts us, `cwd` where the session is; all may be unknown."""
 
     start: str | None = None
     cwd: str | None = None
     previous: str | None = None
     umask: str | None = None
     exports: tuple[tuple[str, str], ...] = ()
+    home: str | None = None
 
     def moved(self, cwd: str) -> Place:
         """In another directory; the old one is remembered for ``cd -``."""

@@ -54,6 +54,9 @@ class Runner(Protocol):
     async def where(self) -> str | None:
         """The directory in which commands start, when it can be known."""
 
+    async def home(self) -> str | None:
+        """What its shell takes ``~`` for, when that can be known."""
+
     async def close(self) -> None:
         """Leave the target."""
 

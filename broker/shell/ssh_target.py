@@ -34,7 +34,7 @@ ALIVE = 15.0  # seconds of silence before we ask whether the target is still the
 # Read back by a POSIX shell as `\'$` and a newline; a login shell that quotes otherwise (fish,
 # csh) could read a judged command differently, so it is found out before the first one.
 # A target's own greeting in its rc files is found out too: it would stand in every output.
-PROBE = "printf '%s\\n' '\\'\\''$''\n!'; pwd -P"
+PROBE = "printf '%s\\n' '\\'\\''$''\n!'; pwd -P; printf '%s\\n' ~"
 PROBE_ANSWER = "\\'$\n!\n"
 
 
@@ -61,6 +61,7 @@ class SshRunner:
         self._credentials = credentials
         self._connection: asyncssh.SSHClientConnection | None = None
         self._start: str | None = None
+        self._home: str | None = None
 
     async def run(
         self,
@@ -101,6 +102,11 @@ class SshRunner:
         await self._connected()
         return self._start
 
+    async def home(self) -> str | None:
+        """The target told it, too."""
+        await self._connected()
+        return self._home
+
     async def close(self) -> None:
         """Leave; nothing of ours stays behind."""
         connection, self._connection = self._connection, None
@@ -114,7 +120,7 @@ class SshRunner:
                 connection = await self._connect()
                 try:
                     async with asyncio.timeout(LOGIN_TIMEOUT):
-                        self._start = self._checked(await _asked(connection, PROBE))
+                        self._start, self._home = self._checked(await _asked(connection, PROBE))
                 except BaseException:
                     connection.abort()
                     raise
@@ -147,14 +153,14 @@ class SshRunner:
             keepalive_interval=ALIVE,
         )
 
-    def _checked(self, answer: bytes) -> str | None:
-        """The login directory, from a shell that reads quotes as we do."""
+    def _checked(self, answer: bytes) -> tuple[str | None, str | None]:
+        """The login and the home directory, from a shell that reads quotes as we do."""
         text = answer.decode(errors="replace")
         if not text.startswith(PROBE_ANSWER):
             msg = f"target {self._target.name}: its login shell is not a POSIX shell, or greets"
             raise TargetUnreachable(msg)
-        start = text.removeprefix(PROBE_ANSWER).removesuffix("\n")
-        return start if start.startswith("/") and start.isprintable() else None
+        start, _, home = text.removeprefix(PROBE_ANSWER).removesuffix("\n").partition("\n")
+        return _directory(start), _directory(home)
 
     def _status(self, channel: SshChannel, *, started: bool) -> int:
         if channel.exit_signal is not None:
@@ -167,6 +173,10 @@ class SshRunner:
             msg = f"target {self._target.name} did not start the command as asked"
             raise TargetUnreachable(msg)
         return channel.exit_status
+
+
+def _directory(told: str) -> str | None:
+    return told if told.startswith("/") and told.isprintable() else None
 
 
 async def _asked(connection: asyncssh.SSHClientConnection, command: str) -> bytes:
@@ -265,7 +275,7 @@ def _connecting(name: str) -> Iterator[None]:
         msg = f"target {name} shows a host key that is not the configured one"
         raise TargetUnreachable(msg) from error
     except (asyncssh.KeyExchangeFailed, asyncssh.ConnectionLost) as error:
-        msg = f"target {name} hung up; it may have no host key of a configured kind"
+        msg = f"target {name} hung up: too many logins at once, or no host key of a configured kind"
         raise TargetUnreachable(msg) from error
     except asyncssh.PermissionDenied as error:
         msg = f"target {name} refuses our key or certificate"

@@ -1,7 +1,7 @@
 """What a command line does, from its grammar: our own small tree, its facts, its canonical text.
 
-bounds ─► (shfmt, an edge) ─► build ─► tree ─┬─► facts (wrappers, ways_out, names) ─► parts
-                                             └─► emit ─► the text that runs
+bounds ─► (shfmt, an edge) ─► build ─► tree ─┬─► facts (wrappers, ways_out, mentions) ─► parts
+                                             └─► home ─► emit ─► the text that runs
 
 Only what is literal is accepted. What is sent is emitted again from the judged tree with every
 word quoted, so the target's shell cannot read it differently; what cannot be judged is refused
@@ -12,6 +12,7 @@ from broker.policy.shell.bounds import check_text
 from broker.policy.shell.build import build
 from broker.policy.shell.emit import canonical, emit
 from broker.policy.shell.facts import facts
+from broker.policy.shell.home import at_home
 from broker.policy.shell.tree import Refused
 
-__all__ = ["Refused", "build", "canonical", "check_text", "emit", "facts"]
+__all__ = ["Refused", "at_home", "build", "canonical", "check_text", "emit", "facts"]

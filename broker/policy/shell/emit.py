@@ -7,6 +7,7 @@ shell reads alike. Here-documents follow the line in the order in which they are
 from __future__ import annotations
 
 import re
+import string
 from typing import TYPE_CHECKING, Any, assert_never
 
 from broker.policy.shell.build import build
@@ -166,7 +167,15 @@ def _shown(fd: int, op: str) -> str:
 
 
 def _delimiter(body: str) -> str:
-    lines = set(body.split("\n"))
+    """A word that ends this body: no line of it begins with the word's first letter.
+
+    dash loses a byte of a line that begins like the delimiter and goes on outside ASCII.
+    """
+    lines = body.split("\n")
+    firsts = {line[:1] for line in lines}
+    for letter in "E" + string.ascii_letters:
+        if letter not in firsts:
+            return letter + "OF"
     number = 0
     while (end := f"EOF{number or ''}") in lines:
         number += 1

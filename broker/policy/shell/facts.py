@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 from broker.errors import Unparsable
 from broker.model import CONSTRUCT, Facts, Part
+from broker.policy.patterns import ALL, MARK
 from broker.policy.shell import paths, ways_out, wrappers
 from broker.policy.shell.bounds import check_text
 from broker.policy.shell.build import build
+from broker.policy.shell.mentions import coded, mentioned, other_names
 from broker.policy.shell.tree import (
     AndOr,
     Export,
@@ -47,6 +49,9 @@ HARMLESS = frozenset(
 FROM_INPUT = "⟨input⟩"  # stands for the words that xargs adds
 DIRECTORIES = 8  # possible directories in one line
 NESTING = 4  # sh -c inside sh -c
+UNKNOWN = "what a pattern stands for is not known here; write the names, or begin it with ./"
+PARTS = 20_000  # of one line
+MARKED = 16_384  # characters of paths that are patterns, which are slow to compare
 CODE_OPTION = re.compile(r"-[eux]*c")
 
 
@@ -78,6 +83,7 @@ class _Walk:
         self.parts: dict[Part, None] = {}
         self.parse = parse
         self.nesting = 0
+        self.marked = 0  # characters of paths that are patterns
 
     def add(self, part: Part) -> None:
         self.parts[part] = None
@@ -173,12 +179,15 @@ class _Walk:
                 for directory in sorted(dirs):
                     path = paths.resolve(directory, redirect.path)
                     self.add(Part(action=action, path=path, explicit=_device(path)))
+                    for other in other_names(path):
+                        self.add(Part(action=action, path=other, implied=True))
 
     def command(self, words: tuple[Word, ...], directory: str, *, piped: bool = False) -> None:
         """One simple command run in one directory; `piped` by xargs, with words from its input."""
         command = _words(words, directory)
         if piped:
             command = (*command, FROM_INPUT)
+            self.add(Part(action=paths.access(words[0].text), path=f"/{ALL}", implied=True))
         if command[0] == "exec":
             raise Refused("exec", "it replaces the shell; run the command itself")
         at = wrappers.inner(tuple(word.text for word in words))
@@ -195,16 +204,21 @@ class _Walk:
         else:
             why = _glob(words, command) or ways_out.why_explicit(command) or ""
             self.add(_command(command, why=why, implied=not why and command[0] in HARMLESS))
+        if any(word.has_glob for word in words):  # a deny must meet what the globs may stand for
+            filled = (command[0], *map(coded, words[1:]))
+            self.add(Part(action="exec", command=filled, implied=True, why=UNKNOWN))
         self.mentions(command[0], words[1:], directory)
 
     def code(self, words: tuple[Word, ...], command: tuple[str, ...], directory: str) -> bool:
         """Judge the code of ``sh -c 'code'`` in place of the shell, if it can be read."""
         name = ways_out.base(command[0])
         texts = [word.literal for word in words]
-        if name not in ("sh", "bash", "dash", "ash") or len(texts) != 3 or self.parse is None:
+        if name not in ("sh", "bash", "dash", "ash") or len(texts) < 3 or self.parse is None:
             return False
-        option, code = texts[1], texts[2]
+        option, code = texts[1], texts[2]  # words after them are parameters, which it cannot use
         if option is None or code is None or not CODE_OPTION.fullmatch(option):
+            return False
+        if len(texts) > 3 and code.startswith(("-", "+")):  # perhaps another option
             return False
         if "/" in command[0] and posixpath.dirname(command[0]) not in ways_out.SYSTEM:
             return False
@@ -215,7 +229,7 @@ class _Walk:
             inner = build(self.parse(code), portable=True)
         except Unparsable as error:
             raise Refused(f"{name} -c", f"its code is not understood: {error}") from error
-        self.add(_command((command[0], option, code), implied=True))
+        self.add(_command(command, implied=True))
         self.node(inner, frozenset([directory]))
         self.nesting -= 1
         return True
@@ -223,10 +237,11 @@ class _Walk:
     def mentions(self, program: str, arguments: tuple[Word, ...], directory: str) -> None:
         """A deny on a path also holds for the arguments of commands."""
         action = paths.access(ways_out.base(program))
-        for word in arguments:
-            path = paths.mentioned(word, directory)
-            if path is not None:
-                self.add(Part(action=action, path=path, implied=True))
+        for path in mentioned(program, arguments, directory):
+            self.add(Part(action=action, path=path, implied=True))
+            self.marked += len(path) if MARK in path else 0
+            if self.marked > MARKED or len(self.parts) > PARTS:
+                raise Refused("this many words", "put them on several lines")
 
 
 def _command(command: tuple[str, ...], *, why: str = "", implied: bool = False) -> Part:
@@ -242,6 +257,8 @@ def _words(words: tuple[Word, ...], directory: str) -> tuple[str, ...]:
 
 def _glob(words: tuple[Word, ...], command: tuple[str, ...]) -> str:
     for word, text in zip(words, command, strict=False):
+        if word.has_glob and ways_out.options_matter(command) and coded(word)[0] in f"-{MARK}":
+            return f"a file that {text} names may be read as an option; quote it or write ./{text}"
         if word.has_glob and "/" in word.text:
             return f"which files {text} names is not certain"
     return ""

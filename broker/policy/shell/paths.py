@@ -6,6 +6,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING
 
+from broker.policy import patterns
 from broker.policy.shell.tree import Refused
 
 if TYPE_CHECKING:
@@ -14,9 +15,13 @@ if TYPE_CHECKING:
 START = ""  # the session's first directory, when nobody asked for it
 LOST = "?"  # a directory that the line itself made unknown
 
+_MAGIC = tuple(
+    f"/proc/*/{middle}{link}"
+    for middle in ("", "task/*/")
+    for link in ("root", "cwd", "fd", "map_files")
+)
 _URL = re.compile(r"[a-z][a-z0-9+.-]*://[^/]")
 _ASSIGNED = re.compile(r"(-{0,2}[A-Za-z_][A-Za-z0-9_-]*=)(.*)", re.DOTALL)
-_ATTACHED = re.compile(r"-[A-Za-z](/.*)", re.DOTALL)
 _WRITERS = frozenset(
     (
         *("rm", "rmdir", "unlink", "shred", "cp", "mv", "ln", "mkdir", "mkfifo", "mknod", "touch"),
@@ -39,7 +44,19 @@ def resolve(directory: str, path: str) -> str:
 
 
 def _absolute(path: str) -> str:
+    if "/proc/" in path or patterns.MARK in path:
+        _check_links(path)
     return "/" + posixpath.normpath(path).lstrip("/")
+
+
+def _check_links(path: str) -> None:
+    """Refuse the kernel's links, which lead to files that the path does not name."""
+    passed = ""
+    *before, _ = [part for part in path.split("/") if part not in ("", ".")] or [""]
+    for part in before:
+        passed = posixpath.dirname(passed) if part == ".." else f"{passed}/{part}"
+        if 3 <= passed.count("/") <= 5 and any(patterns.meets(each, passed) for each in _MAGIC):
+            raise Refused("a path through a process", "write where the file is itself")
 
 
 def normal(word: Word, directory: str) -> str:
@@ -65,19 +82,6 @@ def _value(text: str) -> tuple[str, str]:
     if match and "/" not in match[1]:
         return match[1], match[2]
     return "", text
-
-
-def mentioned(word: Word, directory: str) -> str | None:
-    """The absolute path that an argument names, if it is one."""
-    if word.has_home or word.has_glob:
-        return None
-    attached = _ATTACHED.fullmatch(word.text)
-    value = attached[1] if attached else _value(word.text)[1]
-    if not value or value.startswith("-") or "\n" in value or _URL.match(value):
-        return None
-    if directory in (START, LOST) and not value.startswith("/"):
-        return None
-    return resolve(directory, value)
 
 
 def access(program: str) -> str:

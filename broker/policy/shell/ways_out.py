@@ -26,6 +26,7 @@ _GROUPS = {
         *("tclsh", "wish", "expect", "guile", "scheme", "sbcl", "clisp", "java", "jshell"),
         *("groovy", "scala", "kotlin", "erl", "elixir", "iex", "ghci", "runghc", "ocaml", "R"),
         *("Rscript", "julia", "octave", "gawk", "mawk", "nawk", "awk", "m4", "dc", "go"),
+        *("slsh", "jjs", "jrunscript", "elvish", "nu", "xonsh", "yash", "posh", "rc", "es"),
         *("irb", "pry", "ipython", "pypy", "swift", "osascript", "gnuplot", "psysh"),
     ],
     "is an editor: it writes files and runs commands": [
@@ -54,7 +55,27 @@ _GROUPS = {
         *("dmsetup", "taskset", "chrt", "numactl", "prlimit", "softlimit", "catchsegv"),
         *("eatmydata", "xvfb-run", "dbus-send", "gdbus", "busctl", "insmod", "modprobe"),
         *("sysctl", "mount", "pdb", "install", "update-alternatives", "faketime", "proot"),
-        *("tsocks", "proxychains", "torsocks"),
+        *("tsocks", "proxychains", "torsocks", "torify", "cpulimit", "choom", "rlwrap", "grc"),
+        *("logsave", "multitime", "setlock", "chpst", "runsv", "setuidgid", "envdir", "envuidgid"),
+        *("tini", "dumb-init", "catatonit", "gosu", "su-exec", "chronic", "ifne", "sponge", "vipe"),
+        *("pee", "unbuffer", "direnv", "nsjail", "systemd-inhibit", "systemd-cat", "pexec", "sem"),
+        *("systemd-nspawn", "dbus-run-session", "dbus-launch", "cgexec", "schedtool", "uclampset"),
+        *("coreutils", "moreutils", "pidstat", "dstat", "iftop", "ncdu", "bpftrace", "fzf", "fd"),
+        *(
+            "fdfind",
+            "hping3",
+            "opkg",
+            "ksu",
+            "certbot",
+            "composer",
+            "cpan",
+            "cabal",
+            "ghc",
+            "latex",
+        ),
+        *("pdflatex", "tex", "pdftex", "xelatex", "lualatex", "groff", "troff", "nroff", "tshark"),
+        *("msgfilter", "ginsh", "csvtool", "unsquashfs", "scanmem", "tasksh", "knife", "dosbox"),
+        *("tcpserver", "incrond", "inotifywait", "watchexec", "nodemon", "aws-vault", "doppler"),
     ],
     "reaches another machine or database, where nothing is judged": [
         *("ssh", "slogin", "scp", "sftp", "mosh", "autossh", "sshpass", "telnet", "rlogin", "rsh"),
@@ -62,7 +83,7 @@ _GROUPS = {
         *("psql", "mysql", "mariadb", "sqlite", "mongo", "mongosh", "redis-cli", "sqlplus"),
         *("clickhouse-client", "cqlsh", "isql", "tsql", "sqlcmd", "openssl", "ssh-agent"),
         *("ssh-add", "ssh-keygen", "ssh-copy-id", "minicom", "screen", "tmux", "byobu", "dtach"),
-        *("abduco", "zellij", "reptyr"),
+        *("abduco", "zellij", "reptyr", "tmate", "sshfs", "sshuttle", "lwp-request", "socat"),
     ],
     "gives a file another name, which rules on paths do not know": ["ln", "link"],
     "changes how the shell reads or finds commands": [
@@ -94,10 +115,17 @@ def base(command: str) -> str:
     return posixpath.basename(command) or command
 
 
-def _options(*prefixes: str) -> Callable[[tuple[str, ...]], str | None]:
+def options_matter(words: tuple[str, ...]) -> bool:
+    """Do some options make the command one that a rule must name?"""
+    return base(words[0]) in _BY_ARGUMENT
+
+
+def _options(pattern: str) -> Callable[[tuple[str, ...]], str | None]:
+    """`pattern` is of whole words; an option may stand behind others without a value."""
+
     def check(words: tuple[str, ...]) -> str | None:
         for each in words[1:]:
-            if each.startswith(prefixes):
+            if re.fullmatch(pattern, each, re.DOTALL):
                 return f"{base(words[0])} {each.split('=', 1)[0]} does more than its words show"
         return None
 
@@ -140,20 +168,23 @@ def _unset(words: tuple[str, ...]) -> str | None:
     return "unset of this changes what programs run"
 
 
-_TEST_VARIABLE = _options("-v", "-R")
+_TEST_VARIABLE = _options("-[vR].*")
 _BY_ARGUMENT: dict[str, Callable[[tuple[str, ...]], str | None]] = {
-    "find": _options("-exec", "-ok", "-delete", "-fprint", "-fls", "-files0-from"),
-    "sort": _options("--co", "--o", "-o"),
-    "split": _options("--f"),
+    "find": _options("-(?:exec|ok|delete|fprint|fls|files0-from).*"),
+    "sort": _options("--(?:co|o|fil).*|-[bcCdfghiMmnRrsuVz]*o.*"),
+    "wc": _options("--f.*"),
+    "du": _options("--f.*"),
+    "split": _options("--f.*"),
+    "rg": _options("--(?:pre|hostname-bin).*"),
     "sed": _sed,
     "read": _read,
     "unset": _unset,
-    "printf": _options("-v"),
+    "printf": _options("-v.*"),
     "test": _TEST_VARIABLE,
     "[": _TEST_VARIABLE,
-    "wait": _options("-p"),
-    "history": _options("-", "/", "."),
-    "date": _options("-s", "--set"),
-    "hostname": _options("-F", "-b"),
-    "dmesg": _options("-H", "--human", "-C", "-c"),
+    "wait": _options("-p.*"),
+    "history": _options("[-/.].*"),
+    "date": _options("-[uR]*s.*|--s.*"),
+    "hostname": _options("-[A-Za-z]*[Fb].*|--(?:fi|b).*"),
+    "dmesg": _options("-[A-Za-z]*[HCc].*|--(?:hu|cl|read-c).*"),
 }

@@ -21,6 +21,9 @@ EXPANSIONS = {
     "ExtGlob": ("extended glob", "write the names, or use *, ? or [...]"),
 }
 BRACKET = re.compile(r"\[[!^]?[A-Za-z0-9_-]+\]")
+PLAIN_SET = re.compile(r"\[(?:[a-z]-[a-z]|[A-Z]-[A-Z]|[0-9]-[0-9]|[A-Za-z0-9])+\]")
+MARKS = {"*": "⟨*⟩", "?": "⟨?⟩"}
+UPWARD = re.compile(r"(?=.*⟨)\.(?:⟨\*⟩)*(?:\.|⟨\?⟩)?(?:⟨\*⟩)*")
 ANSI_C = re.compile(
     r"\\(?:([abeEfnrtv\\'\"?])|([0-7]{1,3})|x([0-9A-Fa-f]{1,2})"
     r"|u([0-9A-Fa-f]{1,4})|U([0-9A-Fa-f]{1,8})|(c.))|(\\)",
@@ -40,9 +43,24 @@ def word(node: Mapping[str, Any], *, portable: bool = False) -> Word:
         home = index == 0 and _begins_with_home(part, alone=len(parts) == 1)
         pieces.extend(_part(part, home=home, portable=portable))
     merged = _merged(pieces)
+    if merged.has_glob and any(map(UPWARD.fullmatch, _shape(merged).split("/"))):
+        raise Refused("a pattern that may mean ..", "shells differ on it; write .??* or the names")
     if any(is_control(char) for char in merged.text):
         raise Refused("control character", "a word may hold tabs and newlines only")
     return merged
+
+
+def _shape(word: Word) -> str:
+    """The word with a mark for each glob; a plain set of letters or digits is a letter."""
+    shapes = (
+        piece.text if not isinstance(piece, Glob) else MARKS.get(piece.text) or _set(piece.text)
+        for piece in word.pieces
+    )
+    return "".join(shapes)
+
+
+def _set(text: str) -> str:
+    return "x" if PLAIN_SET.fullmatch(text) else MARKS["?"]
 
 
 def _part(part: Mapping[str, Any], *, home: bool, portable: bool) -> Iterator[Piece]:

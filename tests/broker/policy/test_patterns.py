@@ -169,3 +169,47 @@ def test_a_literal_pattern_allows_itself_alone(words: list[str]) -> None:
 
 def test_many_wildcards_against_many_words_end_soon() -> None:
     assert not patterns.command("a " + "** x " * 30, ["a"] + ["y"] * 300, Fit.WITHIN)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "text", "may"),
+    [
+        ("/etc/shadow", "/etc/sh⟨*⟩", True),
+        ("/etc/shadow", "/⟨?⟩tc/⟨*⟩w", True),
+        ("/etc/shadow", "/etc/⟨*⟩x", False),
+        ("/etc/shadow", "/⟨*⟩", False),
+        ("/etc/shadow", "/⟨**⟩", True),
+        ("/srv/*/x", "/srv/⟨*⟩", False),
+        ("/srv/**", "/⟨*⟩/a", True),
+        ("**/.ssh/**", "/home/⟨*⟩/.ssh/id", True),
+        ("**/.ssh/**", "/home/⟨*⟩/id", True),
+        ("**/.ssh/**", "/home/⟨?⟩/id", False),
+        ("/a/*", "/a/⟨**⟩", True),
+        ("/a", "/a⟨", False),
+    ],
+)
+def test_what_a_marked_path_may_be(pattern: str, text: str, may: bool) -> None:
+    assert patterns.meets(pattern, text) is may
+
+
+PIECES = st.lists(
+    st.sampled_from(
+        [
+            *(("a", "a", "a"), ("/", "/", "/"), ("b", "*", "b"), ("", "*", ""), ("ab", "*", "⟨*⟩")),
+            *(("b", "b", "⟨?⟩"), ("", "", "⟨*⟩"), ("a/b", "**", "a/b"), ("/a/", "/a/", "⟨**⟩")),
+        ]
+    ),
+    max_size=10,
+)
+
+
+@settings(max_examples=200)
+@given(PIECES)
+def test_a_file_that_both_accept_is_never_missed(pieces: list[tuple[str, str, str]]) -> None:
+    file, pattern, text = ("".join(piece[at] for piece in pieces) for at in range(3))
+    assert patterns.path(pattern, file)
+    assert patterns.meets(pattern, text)
+
+
+def test_a_long_marked_path_is_compared_soon() -> None:
+    assert not patterns.meets("**/.ssh/**", "/a⟨*⟩" * 2000)

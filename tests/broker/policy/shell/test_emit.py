@@ -7,11 +7,11 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from broker.policy.shell import build, canonical, emit
-from broker.policy.shell.tree import Simple
+from broker.policy.shell.tree import Here, Simple
 from broker.shell.parser import ShellParser
 from tests.broker.policy.shell.trees import any_tree, literals, runnable, word
 
@@ -49,6 +49,7 @@ def test_real_shells_give_a_program_exactly_the_judged_words(words: list[Word]) 
 
 
 @SLOW
+@example(Simple((word("cat"),), (Here(0, "E\xa0\n"),)))  # dash lost a byte here
 @given(runnable)
 def test_bash_and_dash_run_the_same_program(tree: Node) -> None:
     text = emit(tree)
