@@ -19,19 +19,23 @@ from broker import events
 from broker.clock import utc_now
 from broker.config.in_force import InForce
 from broker.config.secrets import resolve
+from broker.control.holds import Holds
+from broker.control.locks import LockVerbs
 from broker.control.operations import Operations
 from broker.control.server import Server
-from broker.errors import Unparsable
+from broker.errors import IdentityRefused, Unparsable
 from broker.evidence import recorder
 from broker.evidence.keys import load_or_create
 from broker.evidence.log import AuditLog
 from broker.evidence.verify import verify
 from broker.identity.authority import Authority
+from broker.identity.device import DeviceFlow
 from broker.identity.jwks import KeySource, new_client
-from broker.identity.login import Login, UsedInMemory
+from broker.identity.login import Login
 from broker.live import Live
 from broker.mask.values import Redactor
 from broker.model import Answer, Verdict
+from broker.policy import may
 from broker.policy.judge import judge
 from broker.postgres.ways import PostgresWays
 from broker.review.desk import Desk
@@ -43,10 +47,15 @@ from broker.ssh import login
 from broker.ssh.algorithms import any_name
 from broker.ssh.approvals import Approvals
 from broker.ssh.broker_verbs import Verbs
+from broker.ssh.crowd import Crowd
+from broker.ssh.device_login import DeviceLogin
 from broker.ssh.forward import Forward
+from broker.ssh.knocks import Knocks
 from broker.ssh.listener import Listener
 from broker.ssh.routes import Routes
+from broker.store.locks import LockTable
 from broker.store.sqlite import Store
+from broker.store.used_tokens import UsedInStore
 from broker.targets import CommandTarget, SshTarget
 
 if TYPE_CHECKING:
@@ -81,13 +90,14 @@ async def running(config: Config, *, environ: Mapping[str, str]) -> AsyncIterato
         broker = await _Broker.assemble(config, environ, stack)
         listener = broker.listener()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        ticking = tasks.create_task(broker.tick())
+        ticking = [tasks.create_task(work()) for work in (broker.tick, broker.holds.watch)]
         async with listener.listening(config.host, config.port) as (host, port):
             try:
                 yield Running(host, port, broker.reload)
             finally:
                 await listener.drain(config.drain.total_seconds())
-        ticking.cancel()
+        for task in ticking:
+            task.cancel()
 
 
 class _Broker:
@@ -100,7 +110,10 @@ class _Broker:
         authority: Authority,
         audit: AuditLog,
         store: Store,
+        locks: LockTable,
         keys: KeySource,
+        used: UsedInStore,
+        flow: DeviceFlow,
     ) -> None:
         self._in_force = InForce(config)
         self._environ = environ
@@ -108,12 +121,14 @@ class _Broker:
         self._audit = audit
         self._store = store
         self._keys = keys
-        self._used = UsedInMemory()
+        self._used = used
+        self._flow = flow
         self._exchange = Login(config.issuers, keys, self._used, utc_now)
         self._redactor = Redactor(config.masking)
         self._node = socket.gethostname()
         self._parser = ShellParser()
         self._desk = Desk(store, audit, utc_now, redact=self._redact)
+        self.holds = Holds(locks, audit, self._in_force, self._desk.waits)
         self._live = Live(
             config=self._in_force,
             store=store,
@@ -124,6 +139,7 @@ class _Broker:
             node=self._node,
             judge=self._judge,
             redact=self._redact,
+            guard=self.holds,
         )
 
     @classmethod
@@ -133,16 +149,21 @@ class _Broker:
         """Open what is on disk, mend what a crash left, and put it together."""
         state = config.state
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        authority = Authority.open(state / "keys")
+        authority = _authority(config, environ)
         log_key = load_or_create(state / "keys", "interlock")
         audit = AuditLog.open(state / "log", log_key.private, log_key.verifier.name, utc_now)
         stack.callback(audit.close)
         interrupted = recorder.salvage_all(state / "recordings", audit)
         store = Store.open(state / "interlock.sqlite")
         stack.callback(store.close)
+        locks = LockTable.open(state / "interlock.sqlite")
+        stack.callback(locks.close)
         _say_started(config, audit, store, interrupted)
         client = await stack.enter_async_context(new_client())
-        broker = cls(config, environ, authority, audit, store, KeySource(client))
+        used = UsedInStore.open(state / "interlock.sqlite")
+        stack.callback(used.close)
+        keys, flow = KeySource(client), DeviceFlow(client)
+        broker = cls(config, environ, authority, audit, store, locks, keys, used, flow)
         broker._desk.recover()
         return broker
 
@@ -154,12 +175,19 @@ class _Broker:
         routes = Routes(
             config=self._in_force,
             live=self._live,
-            login=login.Login(self._identify, self._sign, self._audit),
+            login=login.Login(
+                self._identify,
+                self._sign,
+                self._audit,
+                DeviceLogin(self._flow, lambda: self._config.issuers),
+            ),
             approvals=Approvals(
                 lambda by, reader, writer: Server(by, operations, reader, writer).run()
             ),
-            verbs=Verbs(operations),
+            verbs=Verbs(operations, self._lock_verbs()),
             ways={"postgres": postgres.console, "ssh": shell, "command": shell},
+            holds=self.holds,
+            knock=Knocks(lambda: self._config.limits.logins_per_source, self.holds.refuse),
         )
         return Listener(
             host_keys=self._host_keys(),
@@ -168,13 +196,16 @@ class _Broker:
             audit=self._audit,
             route=routes,
             forward=Forward(self._in_force, self._live, {"postgres": postgres.forward}),
+            crowd=Crowd(lambda: self._config.limits, self.holds.note),
         )
 
     def reload(self, config: Config) -> None:
         """Put a configuration in force; audited before it is."""
+        authority = _authority(replace(config, state=self._config.state), self._environ)
         told = config_told(config)
         self._audit.append(told, durable=True)
         kept = self._in_force.swap(config)
+        self._authority = authority
         self._exchange = Login(config.issuers, self._keys, self._used, utc_now)
         self._redactor = Redactor(config.masking)
         for key in kept:
@@ -196,7 +227,10 @@ class _Broker:
         return self._redactor.redact(text)
 
     async def _identify(self, token: str) -> tuple[Identity, timedelta]:
-        return await self._exchange.exchange(token)
+        identity, ttl = await self._exchange.exchange(token)
+        if (lock := self.holds.barring(identity)) is not None:
+            raise IdentityRefused(lock.refusal())
+        return identity, ttl
 
     # -- judging -------------------------------------------------------------------------------
 
@@ -209,7 +243,7 @@ class _Broker:
         try:
             return self._judge(identity, target, statement)
         except Unparsable as error:
-            return Verdict(Answer.DENY, "grammar", str(error), unparsable=True)
+            return Verdict(Answer.DENY, "grammar", error.sentence, unparsable=True)
 
     def _operations(self) -> Operations:
         return Operations(
@@ -225,6 +259,17 @@ class _Broker:
             before=self._live.before,
         )
 
+    def _lock_verbs(self) -> LockVerbs:
+        return LockVerbs(
+            config=self._in_force,
+            holds=self.holds,
+            store=self._store,
+            audit=self._audit,
+            clock=utc_now,
+            redact=self._redact,
+            answers_for=lambda by, target: may.answers_for(self._config.rules, by, target),
+        )
+
     async def _verify(self) -> Mapping[str, object]:
         self._live.tick()
         self._audit.seal()
@@ -233,15 +278,19 @@ class _Broker:
 
     # -- keys and secrets ----------------------------------------------------------------------
 
-    def _sign(
+    async def _sign(
         self, key: asyncssh.SSHKey, identity: Identity, ttl: timedelta, source: str
     ) -> tuple[bytes, Identity]:
+        """In a thread, for the CA key may be in an agent that takes its time."""
         pinned = {issuer.name for issuer in self._config.issuers if issuer.pin_source}
-        return self._authority.grant(
+        now = utc_now()
+        return await asyncio.to_thread(
+            self._authority.grant,
             key,
             identity,
             ttl=ttl,
-            now=utc_now(),
+            now=now,
+            serial=self._store.next_serial(now),
             source_address=source if identity.issuer in pinned else None,
         )
 
@@ -279,6 +328,11 @@ class _Broker:
             now=utc_now(),
         )
         return list(asyncssh.load_keypairs([(key, asyncssh.import_certificate(line))]))
+
+
+def _authority(config: Config, environ: Mapping[str, str]) -> Authority:
+    keys = config.state / "keys"
+    return Authority.open(keys, config.user_ca, config.trusted_user_cas, environ)
 
 
 def _say_started(config: Config, audit: AuditLog, store: Store, interrupted: list[str]) -> None:

@@ -51,6 +51,11 @@ class Unparsable(InterlockError):
         super().__init__(reason)
         self.position = position
 
+    @property
+    def sentence(self) -> str:
+        """What is wrong, and where as people count."""
+        return str(self) if self.position is None else f"{self} (at character {self.position + 1})"
+
 
 class TargetUnreachable(InterlockError):
     """The target did not answer, refused our credential, or showed another host key."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from broker.model import Identity, Session, Statement, Verdict
 
@@ -90,18 +90,20 @@ def session_closed(session: Session, *, status: str, exit_code: int | None) -> E
     return Event("session.closed", str(session.identity), fields, session.id)
 
 
-def judged(session: Session, statement: Statement, verdict: Verdict, *, shown: str) -> Event:
-    """A statement got its final answer. `shown` is its text with sensitive values masked."""
+def judged(
+    session: Session, statement: Statement, verdict: Verdict, *, redact: Callable[[str], str]
+) -> Event:
+    """A statement got its final answer. `redact` masks sensitive values wherever it is quoted."""
     fields = _about(session) | {
         "answer": verdict.answer.value,
         "rule": verdict.rule,
         "reason": verdict.reason,
         "review": verdict.review,
-        "statement": shown[:STATEMENT_LIMIT],
+        "statement": redact(statement.text)[:STATEMENT_LIMIT],
         "digest": statement.digest,
         "actions": list(verdict.facts.actions),
-        "tables": list(verdict.facts.tables),
-        "commands": [command[:STATEMENT_LIMIT] for command in verdict.facts.commands],
+        "tables": [redact(table) for table in verdict.facts.tables],
+        "commands": [redact(each)[:STATEMENT_LIMIT] for each in verdict.facts.commands],
         "config": verdict.config or session.config_hash,
     }
     return Event("statement.judged", str(session.identity), fields, session.id)
@@ -170,6 +172,54 @@ def recording_closed(
         "status": status,
     }
     return Event("recording.close", "broker", {"rec": rec}, sid)
+
+
+def lock_set(by: Identity, lock: str, *, reason: str) -> Event:
+    """Something is barred from now on; `lock` is what, such as ``target:orders``."""
+    return Event("lock.set", str(by), {"lock": lock, "reason": reason, "serial": by.serial})
+
+
+def lock_lifted(by: Identity, lock: str, *, reason: str) -> Event:
+    """A lock is no longer in force."""
+    return Event("lock.lifted", str(by), {"lock": lock, "reason": reason, "serial": by.serial})
+
+
+def lock_refused(
+    identity: Identity, lock: str, *, target: str | None, source: str, times: int
+) -> Event:
+    """A lock was in somebody's way, `times` since this was last told of them."""
+    fields = _at_the_door(identity, source, times) | {"lock": lock, "target": target}
+    return Event("lock.refused", str(identity), fields)
+
+
+def session_killed(by: Identity, sid: str, *, about: str, reason: str) -> Event:
+    """Somebody ends one session; `about` is whose it is."""
+    fields: dict[str, Json] = {"about": about, "reason": reason, "serial": by.serial}
+    return Event("session.killed", str(by), fields, sid)
+
+
+def limit_reached(
+    limit: str,
+    told: str,
+    *,
+    identity: Identity | None = None,
+    session: Session | None = None,
+    source: str = "",
+    times: int = 1,
+) -> Event:
+    """A limit refused or ended something: its name in the configuration, and what was told."""
+    source = session.source if session is not None else source
+    actor = "unknown" if identity is None else str(identity)
+    fields = _at_the_door(identity, source, times) | {"limit": limit, "told": told}
+    return Event("limit.reached", actor, fields, session.id if session is not None else None)
+
+
+def _at_the_door(identity: Identity | None, source: str, times: int) -> dict[str, Json]:
+    known: dict[str, Json] = {"source": source, "times": times}
+    if identity is not None:
+        known |= {"identity": str(identity), "acting_for": identity.acting_for}
+        known["serial"] = identity.serial
+    return known
 
 
 def watched(by: Identity, act: str, about: str) -> Event:

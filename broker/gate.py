@@ -99,7 +99,7 @@ class Gate:
             verdict = self._judge(statement)
             return replace(verdict, reason=self._redact(verdict.reason))
         except Unparsable as error:
-            reason = self._redact(str(error))
+            reason = self._redact(error.sentence)
             return Verdict(Answer.DENY, "grammar", reason, unparsable=True)
         except Exception as error:
             raise self._fail("a statement could not be judged", error) from error
@@ -130,7 +130,7 @@ class Gate:
     def _settle(self, statement: Statement, verdict: Verdict) -> None:
         shown = self._guarded("masked", self._redact, statement.text)
         routine = verdict.answer is Answer.ALLOW and verdict.review is None
-        event = events.judged(self.session, statement, verdict, shown=shown)
+        event = self._guarded("masked", self._told_of, statement, verdict)
         self._guarded("audited", lambda: self._audit.append(event, durable=not routine))
         line = " ".join(shown.split())[:LABEL_LIMIT]
         self._mark(f"{verdict.answer.value} {verdict.rule}: {line}")
@@ -139,6 +139,9 @@ class Gate:
             self.refusal = verdict
             if self.told is not None:
                 self.told(statement, verdict, verdict.review, None)
+
+    def _told_of(self, statement: Statement, verdict: Verdict) -> events.Event:
+        return events.judged(self.session, statement, verdict, redact=self._redact)
 
     # -- out: mask, record, then deliver -------------------------------------------------------
 

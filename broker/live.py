@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
 
 from broker import events
 from broker.errors import Denied, EvidenceFailure, InterlockError
 from broker.evidence.recorder import SessionRecorder
 from broker.gate import Gate
 from broker.mask.stream import new_stream
-from broker.model import Answer, Session, Verdict
+from broker.model import Session, Verdict
 from broker.policy import may
+from broker.policy.locks import Ended
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractContextManager
 
     from broker.config.model import Config
     from broker.console.client import Terminal
@@ -34,21 +36,29 @@ log = logging.getLogger("interlock.live")
 NO_TERMINAL = (80, 24)
 
 
+class Guard(Protocol):
+    """Locks and limits, as sessions meet them."""
+
+    def admit(self, identity: Identity, target: str, source: str) -> None:
+        """May a session begin? Raises Denied for a lock, TryLater for a limit."""
+
+    def holding(
+        self,
+        identity: Identity,
+        session: Session | None = None,
+        quiet_since: Callable[[], float] | None = None,
+    ) -> AbstractContextManager[object]:
+        """Inside the block a lock or a limit may end the current task, with its sentence."""
+
+
 @dataclass
 class Opened:
-    """One open session. `unspeakable` texts (a console's own markers) are refused in statements."""
+    """One open session."""
 
     session: Session
     gate: Gate
     target: Target
-    unspeakable: set[str] = field(default_factory=set)
     exit_code: int = 0
-
-    def judged(self, judge: Callable[[Statement], Verdict], statement: Statement) -> Verdict:
-        """The judge's verdict, unless the statement holds one of our own markers."""
-        if any(text in statement.text for text in self.unspeakable):
-            return Verdict(Answer.DENY, "console", "the text holds this console's own marker")
-        return judge(statement)
 
 
 class Live:
@@ -66,8 +76,10 @@ class Live:
         node: str,
         judge: Callable[[Identity, str, Statement], Verdict],
         redact: Callable[[str], str],
+        guard: Guard,
     ) -> None:
         self._in_force = config
+        self._guard = guard
         self._store = store
         self._audit = audit
         self._reviews = reviews
@@ -98,11 +110,16 @@ class Live:
         reason: str = "",
         source: str = "",
         terminal: Terminal | None = None,
+        quiet_since: Callable[[], float] | None = None,
     ) -> AsyncIterator[Opened]:
-        """One session from its first event to its last. Raises Denied or EvidenceFailure."""
+        """One session from its first event to its last. Raises Denied or EvidenceFailure.
+
+        `quiet_since` tells since when nothing came or went, where idleness is limited.
+        """
         if not self.may_reach(identity, target.name):
             msg = f"no rule lets you reach {target.name}"
             raise Denied(msg)
+        self._guard.admit(identity, target.name, source)
         session = Session(
             id=self._new_id(),
             identity=identity,
@@ -121,7 +138,11 @@ class Live:
         self._recorders[session.id] = recorder
         status = "ended"
         try:
-            yield opened
+            with self._guard.holding(identity, session, quiet_since):
+                yield opened
+        except Ended as ended:
+            status, opened.exit_code = "killed", ended.code
+            raise
         except EvidenceFailure:
             status = "failed"
             raise
@@ -152,7 +173,11 @@ class Live:
         columns, rows = (terminal.columns, terminal.rows) if terminal else NO_TERMINAL
         self._audit.append(events.session_opened(session), durable=True)
         recorder = SessionRecorder.open(
-            session, self._config.state / "recordings", self._audit, size=(columns, rows)
+            session,
+            self._config.state / "recordings",
+            self._audit,
+            size=(columns, rows),
+            terminal=terminal is not None,
         )
         try:
             self._store.save_session_opened(session, recording=recorder.file)
@@ -163,9 +188,7 @@ class Live:
 
     def _with_gate(self, session: Session, recorder: SessionRecorder, target: Target) -> Opened:
         def judged(statement: Statement) -> Verdict:
-            return opened.judged(
-                lambda s: self._judge(session.identity, session.target, s), statement
-            )
+            return self._judge(session.identity, session.target, statement)
 
         gate = Gate(
             session,
@@ -176,8 +199,7 @@ class Live:
             new_mask=lambda: new_stream(self._config.masking),
             redact=self._redact,
         )
-        opened = Opened(session, gate, target)
-        return opened
+        return Opened(session, gate, target)
 
     def _end(self, opened: Opened, recorder: SessionRecorder, status: str) -> None:
         """Close what was opened; each step even when the one before it failed."""

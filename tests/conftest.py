@@ -2,6 +2,8 @@
 
 pytest_plugins = [
     "tests.fixtures.demo",
+    "tests.fixtures.oidc_provider",
     "tests.fixtures.postgres",
     "tests.fixtures.sshd",
+    "tests.fixtures.company",  # after those that it imports
 ]

@@ -50,6 +50,10 @@ and goes away with Ctrl-C. In another terminal:
     ssh -F ssh_config broker@auditor verify
     ssh -F ssh_config approvals@auditor                                    # s, then Enter, plays
 
+  An admin (dana) can stop it all:
+    ssh -F ssh_config broker@admin lock orders --reason "upgrade"
+    ssh -F ssh_config broker@admin unlock orders
+
 ssh_config renews the certificates by itself. Keys, tokens and the configuration (interlock.yaml)
 are in the folder; {database} shows what really reached PostgreSQL.
 """

@@ -34,6 +34,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.OK
     except KeyboardInterrupt:
         return 130
+    except OSError as error:
+        print(f"interlock: {_told(error)}", file=sys.stderr)
+        return ExitCode.FAULT
+
+
+def _told(error: OSError) -> str:
+    """A failure of the machine (a folder, a disk) as a sentence."""
+    why = (error.strerror or str(error)).lower()
+    return f"{error.filename}: {why}" if error.filename else why
 
 
 def _count(error: ConfigError) -> str:

@@ -68,7 +68,7 @@ def run_check(words: argparse.Namespace) -> int:
 
 def run_explain(words: argparse.Namespace) -> int:
     """Print the verdict on one statement."""
-    config = options.config(words)
+    config = options.config(words, secrets=False)
     text = sys.stdin.read().rstrip("\n") if words.statement == "-" else words.statement
     verdict = explained(config, words.who, words.target, text)
     if words.json:
@@ -94,7 +94,7 @@ def run_explain(words: argparse.Namespace) -> int:
 
 def run_test(words: argparse.Namespace) -> int:
     """Every example must get the verdict, and the rule when one is named."""
-    config = options.config(words)
+    config = options.config(words, secrets=False)
     wrong = 0
     for example in config.examples:
         verdict = explained(config, example.who, example.target, example.statement)
@@ -127,7 +127,7 @@ def explained(config: Config, who: Iterable[str], target: str, text: str) -> Ver
         statement = statement_for(found, text)
         return judge(config.rules, somebody(who), target, statement, ShellParser())
     except Unparsable as error:
-        return Verdict(Answer.DENY, "grammar", str(error), unparsable=True)
+        return Verdict(Answer.DENY, "grammar", error.sentence, unparsable=True)
 
 
 def somebody(who: Iterable[str]) -> Identity:

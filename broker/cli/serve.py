@@ -35,8 +35,18 @@ def run(words: argparse.Namespace) -> int:
     config = options.config(words)
     set_up(config.log)
     _warn(config)
-    asyncio.run(_serve(config, words))
+    try:
+        asyncio.run(_serve(config, words))
+    except ExceptionGroup as group:  # what failed beneath a task group is one thing to say
+        raise _first(group) from group
     return 0
+
+
+def _first(group: ExceptionGroup) -> Exception:
+    error: Exception = group
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error
 
 
 async def _serve(config: Config, words: argparse.Namespace) -> None:

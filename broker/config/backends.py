@@ -24,7 +24,7 @@ class Surroundings:
     """Where the file lies, and the environment that its secrets come from."""
 
     folder: Path
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] | None
     problems: Problems
 
     def path(self, written: str) -> Path:
@@ -45,6 +45,8 @@ class Surroundings:
             command = (str(self.path(command[0])), *command[1:])
         file = self.path(fields["file"]) if "file" in fields else None
         source = SecretSource(env=fields.get("env"), file=file, command=command)
+        if self.environ is None:
+            return source
         if problem := secrets.check(source, self.environ):
             self.problems.add(fields.line, f"{fields.path}: {problem}")
         return source

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from broker.config.backends import Surroundings, make_targets
 from broker.config.display import make_examples, make_masking
-from broker.config.model import Config
-from broker.config.providers import make_issuers
+from broker.config.model import Config, Limits
+from broker.config.providers import make_custody, make_issuers
 from broker.config.ruleset import TEXT, Known, make_rules
 from broker.config.schema import FILE
 from broker.config.shapes import Fields
-from broker.config.source import SIZE_LIMIT, Problems, parse
+from broker.config.source import SIZE_LIMIT, Keys, Problems, parse
 from broker.errors import ConfigError, Problem
 from broker.identity.addresses import is_loopback
 from broker.mask.rules import Masking
@@ -37,7 +37,7 @@ LISTEN = re.compile(
 )
 LARGEST_PORT = 65535
 PROVING_MODES = ("verify-ca", "verify-full")
-SETTINGS = ("auditors", "session_ttl", "drain", "log")
+SETTINGS = ("auditors", "admins", "session_ttl", "idle_timeout", "drain", "log")
 
 
 def find(explicit: str | None, environ: Mapping[str, str]) -> Path:
@@ -52,9 +52,12 @@ def load(
     *,
     listen: str | None = None,
     state: Path | None = None,
-    environ: Mapping[str, str],
+    environ: Mapping[str, str] | None,
 ) -> Config:
-    """The configuration in a file; `listen` and `state` override what it says."""
+    """The configuration in a file; `listen` and `state` override what it says.
+
+    Without an environment nothing is asked of where secrets are: only rules are of interest.
+    """
     file = file.absolute()
     data = _bytes(file)
     problems = Problems(str(file))
@@ -70,6 +73,22 @@ def load(
     if address is not None:
         config = replace(config, host=address[0], port=address[1])
     return config if state is None else replace(config, state=state.absolute())
+
+
+def state_of(file: Path) -> Path:
+    """The state folder that a file names, whatever else it says: evidence outlives a bad file."""
+    file = file.absolute()
+    problems = Problems(str(file))
+    tree = parse(_bytes(file), problems)
+    if not isinstance(tree, Keys):
+        raise ConfigError(problems.in_order() or [Problem(str(file), 1, "must be a mapping")])
+    problems = Problems(str(file))
+    written = DEFAULT_STATE
+    if "state" in tree.values:
+        written = FILE.fields["state"].check(tree.values["state"], "state", problems)
+    if problems.found:
+        raise ConfigError(problems.in_order())
+    return Surroundings(file.parent, None, problems).path(written)
 
 
 def warnings(config: Config) -> list[str]:
@@ -104,7 +123,8 @@ def _config(fields: Fields, file: Path, data: bytes, around: Surroundings) -> Co
     kinds = {name: _kind(targets.get(name)) for name in names}
     known = Known(kinds, issuers, len(issuers) == _written(fields, "issuers"), problems)
     rules = make_rules(fields.get("rules", ()), known)
-    known.check_who(fields.get("auditors", ()), fields.line_of("auditors"), "auditors")
+    for key in ("auditors", "admins"):
+        known.check_who(fields.get(key, ()), fields.line_of(key), key)
     listen = fields.get("listen", DEFAULT_LISTEN)
     host, port = _listen(listen, fields.line_of("listen"), problems)
     return Config(
@@ -117,17 +137,23 @@ def _config(fields: Fields, file: Path, data: bytes, around: Surroundings) -> Co
         issuers=issuers,
         targets=targets,
         rules=rules,
-        **_rest(fields, known),
+        **_rest(fields, known, around),
     )
 
 
-def _rest(fields: Fields, known: Known) -> dict[str, Any]:
+def _rest(fields: Fields, known: Known, around: Surroundings) -> dict[str, Any]:
     """The sections that depend on the others, and the settings that were written."""
     masking = fields.get("masking")
     rule_names = [entry.get("name", "") for entry in fields.get("rules", ())]
     settings = {key: fields[key] for key in SETTINGS if key in fields}
     return settings | {
+        "limits": Limits(**fields.get("limits", {})),
         "masking": Masking() if masking is None else make_masking(masking, known),
+        "user_ca": make_custody(fields.get("user_ca"), around),
+        "trusted_user_cas": tuple(
+            around.readable(file, fields.line_of("trusted_user_cas"), "trusted_user_cas")
+            for file in fields.get("trusted_user_cas", ())
+        ),
         "examples": make_examples(fields.get("examples", ()), rule_names, known),
     }
 

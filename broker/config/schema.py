@@ -26,6 +26,7 @@ from broker.config.shapes import (
 )
 from broker.identity.addresses import address_problem
 from broker.identity.claims import is_safe, template_problem
+from broker.identity.paths import path_problem
 from broker.mask.rules import DETECTORS, Style
 
 WORDS = ("login", "broker", "approvals")  # user names of the front door: no target has them
@@ -86,7 +87,7 @@ def store_problem(store: str) -> str | None:
 PLAIN = Text()
 NAME = Text(pattern=r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", form=NAME_FORM)
 TARGET_NAME = Text(pattern=NAME.pattern, form=NAME_FORM, problem=target_name_problem)
-CLAIM_NAME = Text(pattern=r"[^{}\s]{1,200}", form="a claim's name")
+CLAIM_NAME = Text(pattern=r"[^{}\s]{1,200}", form="a claim's name", problem=path_problem)
 VARIABLE = Text(pattern=r"[A-Za-z_][A-Za-z0-9_]*", form="an environment variable's name")
 TEMPLATE = Text(problem=template_problem)
 WHO = Several(Text(problem=who_problem))
@@ -95,6 +96,9 @@ CLAIM_PATTERNS = Several(Claim(), or_one=True)
 PORT = Whole(1, 65535)
 HOST = Text(pattern=r"[A-Za-z0-9:][A-Za-z0-9._:%-]*", form="a host name or address")
 USER = Text(pattern=r"[A-Za-z0-9_][A-Za-z0-9._@+-]*", form="a user name")
+FINGERPRINT = Text(
+    pattern=r"SHA256:[A-Za-z0-9+/]{43}", form="a key's fingerprint as ssh-keygen -l prints it"
+)
 HOST_KEYS = Several(Text(problem=host_key_problem), or_one=True)
 
 SECRET = Section(
@@ -120,12 +124,19 @@ ISSUER = Section(
         "acting_for": TEMPLATE,
         "require": Named(CLAIM_NAME, CLAIM_PATTERNS),
         "keep": Several(CLAIM_NAME, may_be_empty=True),
-        "ttl": Duration(MINUTE, DAY),
+        "ttl": Duration(SECOND, DAY),
         "skew": Duration(timedelta(), 5 * MINUTE),
+        "keys_life": Duration(10 * MINUTE, DAY),
         "pin_source": Truth(),
     },
     required=("name", "issuer", "audience", "kind", "user"),
     doc="An OIDC provider whose ID tokens are accepted.",
+)
+
+USER_CA = Section(
+    {"file": PLAIN, "agent": FINGERPRINT, "socket": PLAIN},
+    doc="Where the key is that signs user certificates: a file, or an ssh-agent that holds it.",
+    else_say="must be {file: PATH} or {agent: SHA256:...}",
 )
 
 POSTGRES = Section(
@@ -178,7 +189,7 @@ BLOCK: dict[str, Shape] = {
 REVIEW: dict[str, Shape] = BLOCK | {
     "approvers": WHO,
     "quorum": Whole(1, 20),
-    "expires": Duration(10 * SECOND, 7 * DAY),
+    "expires": Duration(SECOND, 7 * DAY),
 }
 DENY = {key: shape for key, shape in BLOCK.items() if key != "max_rows"}
 
@@ -230,11 +241,24 @@ EXAMPLE = Section(
     doc="A statement and the verdict that it must get (`interlock test`).",
 )
 
+LIMITS = Section(
+    {
+        "sessions": Whole(1, 1_000_000),
+        "sessions_per_identity": Whole(1, 1_000_000),
+        "connections": Whole(1, 1_000_000),
+        "connections_per_identity": Whole(1, 1_000_000),
+        "logins_per_source": Whole(1, 1_000_000),
+    },
+    doc="How many at once of each, and how many logins a minute from one address.",
+)
+
 FILE = Section(
     {
         "listen": PLAIN,
         "state": PLAIN,
         "store": Text(problem=store_problem),
+        "user_ca": USER_CA,
+        "trusted_user_cas": Several(PLAIN, may_be_empty=True),
         "issuers": Several(ISSUER, may_be_empty=True),
         "targets": Named(
             TARGET_NAME, ByKind({"postgres": POSTGRES, "ssh": SSH, "command": COMMAND})
@@ -242,7 +266,10 @@ FILE = Section(
         "rules": Several(RULE, may_be_empty=True),
         "masking": MASKING,
         "auditors": Several(Text(problem=who_problem), may_be_empty=True),
-        "session_ttl": Duration(MINUTE, 7 * DAY),
+        "admins": Several(Text(problem=who_problem), may_be_empty=True),
+        "idle_timeout": Duration(timedelta(), 7 * DAY),
+        "limits": LIMITS,
+        "session_ttl": Duration(SECOND, 7 * DAY),
         "drain": Duration(timedelta(), timedelta(hours=1)),
         "log": Text(choices=("text", "json")),
         "examples": Several(EXAMPLE, may_be_empty=True),

@@ -13,6 +13,7 @@ from broker.console.telling import rfc3339
 from broker.errors import Denied, UsageError
 from broker.model import Answer, Kind, Statement, Verdict
 from broker.policy import may
+from broker.policy.plan import plan
 from broker.review import life
 from broker.review.shapes import review_json
 from broker.store.records import session_json
@@ -78,17 +79,29 @@ class Operations:
             "groups": list(by.groups),
             "acting_for": by.acting_for,
             "expires": rfc3339(by.expires) if by.expires else None,
+            "expires_in_s": self._left(by),
+            "session_ttl_s": int(self._config.session_ttl.total_seconds()),
             "targets": self.targets(by),
             "approves": [t for t in sorted(self._config.targets) if self._answers_for(by, t)],
         }
 
+    def _left(self, by: Identity) -> int | None:
+        """Seconds of the certificate's life that are left."""
+        if by.expires is None:
+            return None
+        return max(0, int((by.expires - self.clock()).total_seconds()))
+
     def targets(self, by: Identity) -> list[Json]:
-        """The targets that the rules let this identity reach, with what it may do there."""
+        """The targets that the rules let this identity reach, with what it may do there.
+
+        `may` is for people; `rules` is the same for programs.
+        """
         found: list[Json] = []
         for name, target in sorted(self._config.targets.items()):
             phrases = may.summary(self._config.rules, by, name, target.kind)
             if phrases:
-                found.append({"name": name, "kind": target.kind, "may": phrases})
+                told = {"name": name, "kind": target.kind, "may": phrases}
+                found.append(told | {"rules": plan(self._config.rules, by, name)})
         return found
 
     def check(self, by: Identity, target: str, text: str) -> Json:
@@ -182,12 +195,7 @@ class Operations:
         return self._answers_for(by, record.target)
 
     def _answers_for(self, by: Identity, target: str) -> bool:
-        return any(
-            rule.review is not None
-            and by.is_one_of(rule.review.approvers)
-            and ("*" in rule.targets or target in rule.targets)
-            for rule in self._config.rules
-        )
+        return may.answers_for(self._config.rules, by, target)
 
     async def verify(self, by: Identity) -> Json:
         """Check the whole log and every recording."""

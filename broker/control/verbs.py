@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 VERBS = (
     *("whoami", "targets", "check", "pending", "show", "approve", "deny"),
-    *("sessions", "play", "verify"),
+    *("sessions", "play", "verify", "lock", "unlock", "locks", "kill"),
 )
 CHECK = re.compile(r"\s*check\s+(?P<json>--json\s+)?(?P<target>[^\s-]\S*)(?P<rest>.*)", re.DOTALL)
 WIDTH = 56  # characters of a statement in a list
@@ -27,6 +27,8 @@ class Words(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Called by argparse for anything it does not understand."""
+        if found := re.match(r"argument verb: invalid choice: (.+?) \(choose", message):
+            message = f"there is no verb {found[1]}"
         raise UsageError(f"{message}. {usage()}")
 
     def exit(self, status: int = 0, message: str | None = None) -> NoReturn:
@@ -90,6 +92,9 @@ def _words() -> Words:
         made[name].add_argument("id")
         made[name].add_argument("--reason", default=[], required=name == "deny", nargs="+")
         made[name].add_argument("--digest")
+    for name in ("lock", "unlock", "kill"):
+        made[name].add_argument("what")
+        made[name].add_argument("--reason", default=[], required=name == "lock", nargs="+")
     made["play"].add_argument("session")
     made["play"].add_argument("--speed", type=float, default=1.0)
     made["play"].add_argument("--idle", type=float, default=2.0)
@@ -106,7 +111,7 @@ def whoami(told: Mapping[str, object]) -> str:
     lines = [
         f"you are    {told['identity']}",
         f"groups     {_listed(told['groups']) or 'none'}",
-        f"until      {told['expires'] or 'unknown'}",
+        f"until      {told['expires'] or 'unknown'}{_left(told.get('expires_in_s'))}",
     ]
     if told.get("acting_for"):
         lines.insert(1, f"acting for {told['acting_for']}")
@@ -142,8 +147,13 @@ def pending(cards: object) -> str:
     return "\n".join(lines) or "Nothing waits."
 
 
-def show(card: Mapping[str, object]) -> str:
-    """One review, whole: the exact statement last, each of its lines marked."""
+def show(cards: object) -> str:
+    """Reviews, whole (of one, as a list: the contract's shape is that of `pending`)."""
+    return "\n\n".join(_whole(card) for card in _mappings(cards))
+
+
+def _whole(card: Mapping[str, object]) -> str:
+    """One review: the exact statement last, each of its lines marked."""
     fields = ("id", "state", "identity", "acting_for", "target", "rule", "reason", "why", "asked")
     lines = [f"{name:<11}{card[name]}" for name in (*fields, "expires") if card.get(name)]
     lines.append(f"{'approvals':<11}{len(_mappings(card['approvals']))} of {card['quorum']}")
@@ -173,6 +183,23 @@ def sessions(records: object) -> str:
     return "\n".join(lines) or "No session is yours to see."
 
 
+def locks(found: object) -> str:
+    """A line a lock, the oldest first."""
+    lines = [
+        f"{lock['subject']}:{lock['name']}  {lock['at']}  by {lock['by']}  {lock['reason']}"
+        for lock in _mappings(found)
+    ]
+    return "\n".join(lines) or "Nothing is locked."
+
+
+def barred(told: Mapping[str, object]) -> str:
+    """What a lock, an unlock or a kill came to."""
+    if told["done"] == "unlock":
+        return f"{told['subject']} {told['name']} is not locked any longer"
+    done = "is being ended" if told["subject"] == "session" else "is locked"
+    return f"{told['subject']} {told['name']} {done}; {told['ended']} ended at once on this node"
+
+
 def verify(report: Mapping[str, object]) -> str:
     """The report in words; problems one a line."""
     counted = f"{report['entries']} entries, {report['recordings']} recordings"
@@ -185,6 +212,15 @@ def verify(report: Mapping[str, object]) -> str:
 def safe(text: str) -> str:
     """What a verb prints, with nothing in it that a terminal would obey."""
     return visible(text)
+
+
+def _left(seconds: object) -> str:
+    """How long a certificate still lasts, in words."""
+    if not isinstance(seconds, int):
+        return ""
+    if seconds < 120:
+        return f" ({seconds} s left)"
+    return f" ({seconds // 60} min left)" if seconds < 7200 else f" ({seconds // 3600} h left)"
 
 
 def _short(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The demo's folder: keys, tokens and an ssh configuration for four people, gone at the end."""
+"""The demo's folder: keys, tokens and an ssh configuration for five people, gone at the end."""
 
 from __future__ import annotations
 
@@ -55,6 +55,12 @@ PERSONAS = (
         "carol, an auditor",
         "corp",
         {"sub": "u-carol", "email": "carol@example.com", "groups": ["auditors"]},
+    ),
+    Persona(
+        "admin",
+        "dana, who runs the broker",
+        "corp",
+        {"sub": "u-dana", "email": "dana@example.com", "groups": ["admins"]},
     ),
 )
 

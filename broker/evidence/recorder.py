@@ -8,6 +8,7 @@ is a problem for the verifier.
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -27,15 +28,20 @@ if TYPE_CHECKING:
     from broker.ports import Audit
 
 
+BARE = re.compile(rb"(?<!\r)\n")
+
+
 class SessionRecorder:
     """Implements ports.Recorder. Call `tick` once a second, and `close` whatever happens."""
 
-    def __init__(self, session: Session, root: Path, audit: Audit) -> None:
+    def __init__(self, session: Session, root: Path, audit: Audit, *, terminal: bool) -> None:
         self.file = file_name(session.id, session.started)
         self._sid = session.id
         self._root = root
         self._audit = audit
         self._writer: Writer | None = None
+        self._terminal = terminal
+        self._after_return = False
 
     @classmethod
     def open(
@@ -45,11 +51,16 @@ class SessionRecorder:
         audit: Audit,
         *,
         size: tuple[int, int] = (80, 24),
+        terminal: bool = True,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> SessionRecorder:
-        """Begin the recording of a session; `root` is ``state/recordings``. No file, no session."""
+        """Begin the recording of a session; `root` is ``state/recordings``. No file, no session.
+
+        Without a `terminal` line ends come bare, and are recorded as a terminal would show them:
+        players set theirs to raw, where a bare line end goes down but not back to the left.
+        """
         with _failing():
-            recorder = cls(session, root, audit)
+            recorder = cls(session, root, audit, terminal=terminal)
             audit.append(events.recording_opened(session.id, file=recorder.file), durable=True)
             recorder._writer = Writer.create(
                 root,
@@ -64,7 +75,7 @@ class SessionRecorder:
     def output(self, data: bytes) -> None:
         """What the person is about to see, masked."""
         with _failing():
-            self._open.output(data)
+            self._open.output(data if self._terminal else self._with_returns(data))
 
     def input(self, text: str) -> None:
         """What the person typed and saw echoed, masked."""
@@ -103,6 +114,11 @@ class SessionRecorder:
             salvage(self._root, self._sid, self.file, self._audit)
             return
         _tell_closed(self._audit, self._sid, self.file, closed, status)
+
+    def _with_returns(self, data: bytes) -> bytes:
+        first = b"\n" if self._after_return and data.startswith(b"\n") else b""
+        self._after_return = data.endswith(b"\r") if data else self._after_return
+        return first + BARE.sub(b"\r\n", data[len(first) :])
 
     @property
     def _open(self) -> Writer:
@@ -167,6 +183,7 @@ def _header(session: Session, size: tuple[int, int]) -> dict[str, Any]:
             "session": session.id,
             "identity": str(identity),
             "acting_for": identity.acting_for,
+            "claims": dict(identity.claims),
             "target": session.target,
             "way": session.way.value,
             "reason": session.reason,

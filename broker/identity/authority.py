@@ -4,58 +4,76 @@ user_ca    signs user certificates           user_ca.pub
 host_ca    signs our host key                host_ca.pub     (clients' @cert-authority line)
 host_key   the listener's                    host_key.pub
 target_ca  signs per-session certificates    target_ca.pub   (targets' TrustedUserCAKeys)
+
+The user CA's key may be elsewhere: in another file, or in an ssh-agent; then there is no `user_ca`,
+and user_ca_agent.pub keeps what the agent said, so that certificates are read while it is away.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
-import stat
+import logging
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-import asyncssh
-
 from broker.errors import InterlockError
-from broker.identity import certificate
+from broker.identity import agent, certificate, key_files
+from broker.identity.custody import InAgent, InFile
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
-    from pathlib import Path
 
+    import asyncssh
+
+    from broker.identity.custody import Custody
+    from broker.identity.openssh import Signer
     from broker.model import Identity
+
+log = logging.getLogger("interlock.identity")
 
 HOST_LIFE = timedelta(days=3650)  # host_ca lies beside host_key: a shorter life would gain nothing
 EARLY = timedelta(hours=1)  # host certificates begin this much earlier: clients' clocks differ
 SSH_PORT = 22
-KEY_FILE_LIMIT = 64 * 1024
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
-OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+SOCKET_VARIABLE = "SSH_AUTH_SOCK"
+NOWHERE: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Authority:
-    """Signs for this broker, and knows what it signed."""
+    """Signs for this broker, and knows what it signed.
 
-    user_ca: asyncssh.SSHKey
+    `user_ca` alone signs new user certificates; those that one of `earlier` signed are still good.
+    """
+
+    user_ca: Signer
     host_ca: asyncssh.SSHKey
     host_key: asyncssh.SSHKey
     target_ca: asyncssh.SSHKey
+    earlier: tuple[asyncssh.SSHKey, ...] = ()
 
     @classmethod
-    def open(cls, keys_dir: Path) -> Authority:
-        """The keys in this directory; those that are missing are made."""
-        names = ("user_ca", "host_ca", "host_key", "target_ca")
-        try:
-            keys_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _check_owner(keys_dir, keys_dir.stat(), OTHERS_WRITE, "chmod 700")
-            return cls(*(_key(keys_dir / name) for name in names))
-        except OSError as error:
-            msg = f"cannot make or read the keys in {keys_dir}: {error.strerror}"
-            raise InterlockError(msg) from error
+    def open(
+        cls,
+        keys_dir: Path,
+        user_ca: Custody | None = None,
+        earlier: Sequence[Path] = (),
+        environ: Mapping[str, str] = NOWHERE,
+    ) -> Authority:
+        """The keys in this directory; those that are missing are made.
+
+        `user_ca` says where else that one is; `earlier` are public key files.
+        """
+        with key_files.directory(keys_dir):
+            return cls(
+                user_ca=_user_ca(keys_dir, user_ca, environ),
+                host_ca=key_files.key(keys_dir / "host_ca"),
+                host_key=key_files.key(keys_dir / "host_key"),
+                target_ca=key_files.key(keys_dir / "target_ca"),
+                earlier=tuple(map(_ca_key, earlier)),
+            )
 
     def grant(
         self,
@@ -64,13 +82,18 @@ class Authority:
         *,
         ttl: timedelta,
         now: datetime,
+        serial: int | None = None,
         source_address: str | None = None,
     ) -> tuple[bytes, Identity]:
-        """A new user certificate (one line), and the identity with its serial and end."""
+        """A new user certificate (one line), and the identity with its serial and end.
+
+        The caller's store knows a `serial` that no node gave before; without one it is random.
+        With the CA key in an agent this may block for some seconds, or raise TryLater.
+        """
         now = now.replace(microsecond=0)  # a certificate counts whole seconds
         signed = replace(
             identity,
-            serial=certificate.new_serial(),
+            serial=certificate.new_serial() if serial is None else serial,
             fingerprint=public_key.get_fingerprint(),
             expires=now + ttl,
         )
@@ -87,7 +110,8 @@ class Authority:
 
     def read(self, cert: asyncssh.SSHCertificate, now: datetime, source_ip: str | None) -> Identity:
         """The identity in a user certificate of ours, or IdentityRefused."""
-        return certificate.read(cert, [self.user_ca], now, source_ip)
+        trusted = [self.user_ca.convert_to_public(), *self.earlier]
+        return certificate.read(cert, trusted, now, source_ip)
 
     def host_certificate(self, now: datetime, names: Sequence[str] = ()) -> bytes:
         """A certificate for our host key, one line, for these names.
@@ -126,69 +150,51 @@ class Authority:
 
     def known_hosts_line(self, name: str = "*", port: int = SSH_PORT) -> str:
         """The line that makes ssh trust every broker with our host CA, without the line end."""
-        host = name if name == "*" or port == SSH_PORT else f"[{name}]:{port}"
-        return f"@cert-authority {host} {_public_line(self.host_ca)}"
+        return known_hosts_line(self.host_ca, name, port)
 
 
-# -- files -------------------------------------------------------------------------------------
+def known_hosts_line(host_ca: asyncssh.SSHKey, name: str = "*", port: int = SSH_PORT) -> str:
+    """The same, when there is only the key."""
+    host = name if name == "*" or port == SSH_PORT else f"[{name}]:{port}"
+    return f"@cert-authority {host} {key_files.public_line(host_ca)}"
 
 
-def _key(path: Path) -> asyncssh.SSHKey:
-    """The private key in this file, made when there is none; its `.pub` file belongs to it."""
-    if not path.exists():
-        made = asyncssh.generate_private_key("ssh-ed25519", comment=f"interlock {path.name}")
-        _write_new(path, made.export_private_key("openssh"), 0o600)
-    key = _read(path)
-    public = path.with_name(path.name + ".pub")
-    if not public.exists():
-        _write_new(public, f"{_public_line(key)} interlock {path.name}\n".encode(), 0o644)
-    words = public.read_bytes()[:KEY_FILE_LIMIT].split()
-    if words[:2] != _public_line(key).encode().split():
-        msg = f"{public} does not belong to {path}; remove it, and it is made again"
+# -- the user CA -------------------------------------------------------------------------------
+
+
+def _user_ca(keys_dir: Path, custody: Custody | None, environ: Mapping[str, str]) -> Signer:
+    match custody:
+        case None:
+            return key_files.key(keys_dir / "user_ca")
+        case InFile(path):
+            key = key_files.private_key(path)
+            agent.check_type(key)
+            return key
+        case InAgent():
+            return _in_agent(custody, keys_dir / "user_ca_agent.pub", environ)
+
+
+def _in_agent(custody: InAgent, kept: Path, environ: Mapping[str, str]) -> agent.AgentKey:
+    """The agent's key; when it cannot be asked now, as we know it from before by fingerprint."""
+    path = custody.socket or Path(environ.get(SOCKET_VARIABLE) or "")
+    if path == Path():
+        msg = f"user_ca: there is no ssh-agent: set {SOCKET_VARIABLE}, or `socket` beside `agent`"
         raise InterlockError(msg)
+    try:
+        public = agent.find(path, custody.fingerprint)
+    except agent.AgentFailure as failure:
+        known = _ca_key(kept) if kept.exists() else None
+        if known is None or known.get_fingerprint() != custody.fingerprint:
+            msg = f"user_ca: {failure}"
+            raise InterlockError(msg) from None
+        public = known
+        log.warning("user_ca: %s; nobody can log in until it does", failure)
+    agent.check_type(public)
+    key_files.write_anew(kept, f"{key_files.public_line(public)} interlock user_ca\n".encode())
+    return agent.AgentKey(path, public)
+
+
+def _ca_key(path: Path) -> asyncssh.SSHKey:
+    key = key_files.public_key(path)
+    agent.check_type(key)
     return key
-
-
-def _read(path: Path) -> asyncssh.SSHKey:
-    with path.open("rb") as file:
-        _check_owner(path, os.fstat(file.fileno()), OTHERS, "chmod 600")
-        data = file.read(KEY_FILE_LIMIT)
-    try:
-        return asyncssh.import_private_key(data)
-    except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):
-        msg = f"{path} is not a private key without passphrase"
-        raise InterlockError(msg) from None
-
-
-def _check_owner(path: Path, found: os.stat_result, forbidden: int, remedy: str) -> None:
-    if found.st_uid not in (os.geteuid(), 0):
-        msg = f"{path} belongs to another user (uid {found.st_uid}); it must be the broker's"
-        raise InterlockError(msg)
-    if found.st_mode & forbidden:
-        mode = stat.S_IMODE(found.st_mode)
-        msg = f"{path} is open to other users (mode {mode:04o}); {remedy} {path}"
-        raise InterlockError(msg)
-
-
-def _write_new(path: Path, data: bytes, mode: int) -> None:
-    """Whole or not at all; when another start was first, its file stays."""
-    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink()
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def _public_line(key: asyncssh.SSHKey) -> str:
-    """Type and key in base64, without the comment."""
-    return " ".join(key.export_public_key("openssh").decode().split()[:2])

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from asyncssh import SSHCertificate, SSHKey
 
-    from broker.identity.openssh import Contents
+    from broker.identity.openssh import Contents, Signer
 
 SKEW = timedelta(seconds=30)  # certificates begin this much earlier: clocks differ
 LONGEST = timedelta(hours=24)
@@ -42,7 +42,7 @@ def new_serial() -> int:
 
 
 def issue(
-    ca: SSHKey,
+    ca: Signer,
     public_key: SSHKey,
     identity: Identity,
     *,

@@ -1,9 +1,9 @@
 """From an issuer's entry and a verified token's claims to an Identity; pure.
 
-A template is text with ``{claim}`` in it: a claim by its exact name, or ``{a.b}`` for `b` inside
-`a`. A condition of `require` holds when the claim equals one of the patterns (``*`` is any run of
-characters); a claim that is a list satisfies it when one of its elements does. A claim that is
-missing fails every template and every condition: nothing is guessed.
+A template is text with ``{claim}`` in it; `paths` says how claims are named. A condition of
+`require` holds when the claim equals one of the patterns (``*`` is any run of characters); a claim
+that is a list satisfies it when one of its elements does. A claim that is missing fails every
+template and every condition: nothing is guessed.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from broker.errors import IdentityRefused
+from broker.identity.paths import MISSING, look_up, path_problem
 from broker.model import Identity
 
 if TYPE_CHECKING:
@@ -29,8 +30,6 @@ SAFE = re.compile(r"[A-Za-z0-9._@:/+-]+")
 PLACEHOLDER = re.compile(r"\{([^{}]+)\}")
 RESERVED = ("group:", "kind:", "issuer:", "human:", "agent:")  # they mean something in `who`
 
-_MISSING = object()
-
 
 def identity_from(
     issuer: Issuer, claims: Mapping[str, object], *, fingerprint: str = ""
@@ -44,7 +43,7 @@ def identity_from(
         issuer=issuer.name,
         subject=_subject(claims),
         groups=_groups(issuer, claims),
-        acting_for=None if acting_for is None else checked_name(fill(acting_for, claims)),
+        acting_for=None if acting_for is None else _person(fill(acting_for, claims)),
         claims=_kept(issuer, claims),
         fingerprint=fingerprint,
     )
@@ -62,7 +61,8 @@ def template_problem(template: str) -> str | None:
         return "has a brace without its partner; write claims as {name}"
     if rest and SAFE.fullmatch(rest) is None:
         return "may hold only letters, digits and . _ @ : / + - around its claims"
-    return None
+    problems = (path_problem(name) for name in PLACEHOLDER.findall(template))
+    return next((problem for problem in problems if problem), None)
 
 
 def is_safe(name: str) -> bool:
@@ -70,18 +70,22 @@ def is_safe(name: str) -> bool:
     return len(name) <= NAME_LIMIT and SAFE.fullmatch(name) is not None
 
 
-def checked_name(name: str) -> str:
+def checked_name(name: str, what: str = "user name") -> str:
     """A user name that cannot be mistaken for another kind of entry in a rule."""
     if not is_safe(name):
         msg = (
-            f"the user name {_shown(name)} is empty, longer than {NAME_LIMIT} characters, "
+            f"the {what} {_shown(name)} is empty, longer than {NAME_LIMIT} characters, "
             "or has characters other than letters, digits and . _ @ : / + -"
         )
         raise IdentityRefused(msg)
     if name.startswith(RESERVED):
-        msg = f"the user name {_shown(name)} begins with a word that rules reserve"
+        msg = f"the {what} {_shown(name)} begins with a word that rules reserve"
         raise IdentityRefused(msg)
     return name
+
+
+def _person(name: str) -> str:
+    return checked_name(name, "name of the person that it acts for (acting_for),")
 
 
 def matches(pattern: str, value: str) -> bool:
@@ -93,7 +97,7 @@ def matches(pattern: str, value: str) -> bool:
 def check_required(issuer: Issuer, claims: Mapping[str, object]) -> None:
     """Refuse when a condition of the issuer's `require` does not hold."""
     for claim, patterns in issuer.require.items():
-        values = list(_values(_lookup(claim, claims)))
+        values = list(_values(look_up(claim, claims)))
         if not any(matches(pattern, value) for pattern in patterns for value in values):
             msg = f"the claim {claim} is not what the issuer {issuer.name} requires"
             raise IdentityRefused(msg)
@@ -130,12 +134,12 @@ def _claimed_groups(claim: str, claims: Mapping[str, object]) -> list[str]:
     Names with other characters are left out: no rule can name them, because the configuration
     refuses such a `who`, so that leaving them out can neither give nor save anything.
     """
-    value = _lookup(claim, claims)
+    value = look_up(claim, claims)
     if isinstance(value, str):
         value = re.split(r"[\s,]+", value.strip())
     if not isinstance(value, list) or not all(isinstance(group, str) for group in value):
         msg = f"the claim {claim} must be a list of group names"
-        raise IdentityRefused(msg if value is not _MISSING else _absent(claim))
+        raise IdentityRefused(msg if value is not MISSING else _absent(claim))
     return [group for group in value if is_safe(group)]
 
 
@@ -143,8 +147,8 @@ def _kept(issuer: Issuer, claims: Mapping[str, object]) -> dict[str, str]:
     """The claims that `keep:` lists, as text; one that the token does not have is left out."""
     kept = {}
     for claim in issuer.keep:
-        value = _lookup(claim, claims)
-        if value is _MISSING or value is None:
+        value = look_up(claim, claims)
+        if value is MISSING or value is None:
             continue
         text = _text(value)
         if text is None:
@@ -157,8 +161,8 @@ def _kept(issuer: Issuer, claims: Mapping[str, object]) -> dict[str, str]:
 
 
 def _scalar(claim: str, claims: Mapping[str, object]) -> str:
-    value = _lookup(claim, claims)
-    if value is _MISSING or value is None:
+    value = look_up(claim, claims)
+    if value is MISSING or value is None:
         raise IdentityRefused(_absent(claim))
     text = _text(value)
     if text is None:
@@ -168,18 +172,6 @@ def _scalar(claim: str, claims: Mapping[str, object]) -> str:
         msg = f"the claim {claim} is empty"
         raise IdentityRefused(msg)
     return text
-
-
-def _lookup(claim: str, claims: Mapping[str, object]) -> object:
-    """The exact name first, since names may hold dots themselves; then step by step."""
-    if claim in claims:
-        return claims[claim]
-    value: object = claims
-    for step in claim.split("."):
-        if not isinstance(value, dict) or step not in value:
-            return _MISSING
-        value = value[step]
-    return value
 
 
 def _values(value: object) -> Iterator[str]:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Issuer:
-    """One `issuers:` entry; `user`, `groups`, `acting_for` are templates: ``{email}``."""
+    """One `issuers:` entry; `user`, `groups`, `acting_for` are templates: ``{email}``.
+
+    `keys_life` is how long keys that were fetched go on to count while the issuer is down.
+    """
 
     name: str
     issuer: str
@@ -29,4 +32,10 @@ class Issuer:
     keep: tuple[str, ...] = ()
     ttl: timedelta = timedelta(minutes=15)
     skew: timedelta = timedelta(seconds=30)
+    keys_life: timedelta = timedelta(hours=1)
     pin_source: bool = False
+
+    @property
+    def audiences(self) -> tuple[str, ...]:
+        """Whom a token may be meant for: us, or our client, to which a device login's is given."""
+        return (self.audience,) if self.client_id is None else (self.audience, self.client_id)

@@ -1,17 +1,20 @@
-"""Fetches issuers' public keys without blocking the loop, and keeps them for ten minutes.
+"""Fetches issuers' public keys without blocking the loop, and keeps them for a while.
 
-An issuer is asked again for a key id that we do not know, at most once in 30 s: a stranger's
-token must not make us ask. Keys older than ten minutes are not used, even when the issuer is
-down: a key that it took back must stop working.
+Keys are fetched anew after ten minutes. When the issuer is down then, the old ones go on to count
+until they are as old as its `keys_life`: a key that it took back must stop working in the end. For
+a key id that we do not know the issuer is asked at most once in 30 s: a stranger's token must not
+make us ask.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import math
 import time
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -24,6 +27,8 @@ if TYPE_CHECKING:
 
     from broker.identity.issuers import Issuer
     from broker.identity.tokens import Jwk
+
+log = logging.getLogger("interlock.identity")
 
 DISCOVERY = "/.well-known/openid-configuration"
 FRESH_S = 600.0
@@ -47,7 +52,8 @@ class _Kept:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     keys: Mapping[str, Jwk] = field(default_factory=dict)
     fetched: float = -math.inf
-    asked: float = -math.inf
+    asked: float = -math.inf  # answered or not; when it failed, the time when that was known
+    sought: float = -math.inf  # asked for the sake of a key that fresh keys did not have
     failure: str = ""
 
 
@@ -62,10 +68,15 @@ class KeySource:
     """Implements `login.Keys` over HTTP; `client` is the caller's to close."""
 
     def __init__(
-        self, client: httpx.AsyncClient, *, monotonic: Callable[[], float] = time.monotonic
+        self,
+        client: httpx.AsyncClient,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
         self._monotonic = monotonic
+        self._clock = clock
         self._kept: dict[str, _Kept] = {}
 
     async def keys_for(self, issuer: Issuer, kid: str | None) -> Mapping[str, Jwk]:
@@ -75,25 +86,38 @@ class KeySource:
         """
         kept = self._kept.setdefault(issuer.issuer, _Kept())
         async with kept.lock:
-            if not self._suffices(kept, kid):
-                self._check_may_ask(issuer, kept)
-                await self._ask(issuer, kept)
-            if kid is not None and kid not in kept.keys:
+            if self._age(kept) >= FRESH_S or not _knows(kept, kid):
+                await self._refresh(issuer, kept, kid)
+            if not _knows(kept, kid):
                 raise IdentityRefused(_no_such_key(issuer))
             return kept.keys
 
-    def _suffices(self, kept: _Kept, kid: str | None) -> bool:
-        return self._is_fresh(kept) and (kid is None or kid in kept.keys)
-
-    def _is_fresh(self, kept: _Kept) -> bool:
-        return self._monotonic() - kept.fetched < FRESH_S
-
-    def _check_may_ask(self, issuer: Issuer, kept: _Kept) -> None:
+    async def _refresh(self, issuer: Issuer, kept: _Kept, kid: str | None) -> None:
+        """Ask, unless we did so just now; a failure does not matter while old keys will do."""
+        left = issuer.keys_life.total_seconds() - self._age(kept)
         since = self._monotonic() - kept.asked
-        if kept.failure and since < FAILED_S:
-            raise TryLater(kept.failure)
-        if self._is_fresh(kept) and since < ASK_AGAIN_S:
-            raise IdentityRefused(_no_such_key(issuer))
+        if not kept.failure and self._age(kept) < FRESH_S:
+            # Keys just fetched may have been rotated since; garbage must not make us ask often.
+            if self._monotonic() - kept.sought < ASK_AGAIN_S:
+                raise IdentityRefused(_no_such_key(issuer))
+            kept.sought = self._monotonic()
+        asking = not kept.failure or since >= (ASK_AGAIN_S if left > 0 else FAILED_S)
+        if asking:
+            await self._ask(issuer, kept)
+        if not kept.failure:
+            return
+        if left <= 0:
+            msg = f"{kept.failure}; no token of its can be checked until it answers"
+            raise TryLater(msg)
+        until = self._clock() + timedelta(seconds=left)
+        told = f"{kept.failure}; its keys known already are good until {until:%Y-%m-%d %H:%M:%SZ}"
+        if asking:
+            log.warning("%s", told)
+        if not _knows(kept, kid):
+            raise TryLater(told)
+
+    def _age(self, kept: _Kept) -> float:
+        return self._monotonic() - kept.fetched
 
     async def _ask(self, issuer: Issuer, kept: _Kept) -> None:
         kept.asked = self._monotonic()
@@ -107,14 +131,7 @@ class KeySource:
             kept.failure = ""
             kept.fetched = self._monotonic()
             return
-        kept.failure += self._kept_until(kept)
-        raise TryLater(kept.failure)
-
-    def _kept_until(self, kept: _Kept) -> str:
-        left = kept.fetched + FRESH_S - self._monotonic()
-        if left > 0:
-            return f"; the keys known already are good for {int(left)} s more"
-        return "; no token of its can be checked until it answers"
+        kept.asked = self._monotonic()
 
     async def _fetch(self, issuer: Issuer) -> Mapping[str, Jwk]:
         about = await self._get(issuer.issuer.removesuffix("/") + DISCOVERY)
@@ -172,6 +189,10 @@ def _public_keys(document: dict[str, Any]) -> Mapping[str, Jwk]:
             kid = jwk.get("kid")
             keys.setdefault(kid if isinstance(kid, str) else f"(key {number})", jwk)
     return keys
+
+
+def _knows(kept: _Kept, kid: str | None) -> bool:
+    return bool(kept.keys) if kid is None else kid in kept.keys
 
 
 def _no_such_key(issuer: Issuer) -> str:

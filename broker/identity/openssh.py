@@ -10,10 +10,15 @@ more, and its signature is checked with the very key that we trust. Our extensio
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from asyncssh.packet import PacketDecodeError, SSHPacket, String
-from asyncssh.public_key import KeyImportError, SSHOpenSSHCertificate, SSHOpenSSHCertificateV01
+from asyncssh.public_key import (
+    KeyImportError,
+    SSHOpenSSHCertificate,
+    SSHOpenSSHCertificateV01,
+    decode_ssh_certificate,
+)
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 
 from broker.errors import IdentityRefused
@@ -37,6 +42,24 @@ KEY_TYPES = (
     b"sk-ssh-ed25519@openssh.com",
     b"sk-ecdsa-sha2-nistp256@openssh.com",
 )
+
+
+class Signer(Protocol):
+    """A CA's key, wherever it is: asyncssh's private keys are such, and keys in an agent."""
+
+    @property
+    def algorithm(self) -> bytes:
+        """The key's type."""
+
+    @property
+    def public_data(self) -> bytes:
+        """The public key as it stands in a certificate."""
+
+    def sign(self, data: bytes, sig_alg: bytes, /) -> bytes:
+        """A signature, with its type in front."""
+
+    def convert_to_public(self) -> SSHKey:
+        """The public key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +108,10 @@ class _Certificate(SSHOpenSSHCertificateV01):
     )
 
 
-def sign(ca: SSHKey, key: SSHKey, terms: Terms) -> bytes:
+def sign(ca: Signer, key: SSHKey, terms: Terms) -> bytes:
     """A certificate for `key` in these terms: one OpenSSH line."""
     made = _Certificate.generate(
-        ca,
+        cast("SSHKey", ca),
         _certificate_type(key),
         key,
         terms.serial,
@@ -122,6 +145,16 @@ def parse(cert: SSHCertificate) -> Contents:
     except (KeyImportError, PacketDecodeError) as error:
         msg = "the certificate is malformed"
         raise ValueError(msg) from error
+
+
+def is_damaged_certificate(data: bytes) -> bool:
+    """Does this call itself a certificate, while asyncssh cannot read it or its signature?"""
+    try:
+        decode_ssh_certificate(data)
+    except KeyImportError:
+        named = data[4 : 4 + int.from_bytes(data[:4], "big")]
+        return named.endswith(SUFFIX)
+    return False
 
 
 def check_signer(contents: Contents, ca_public_keys: Sequence[SSHKey]) -> None:
@@ -214,6 +247,6 @@ def _certificate_type(key: SSHKey) -> bytes:
     return key.algorithm.removesuffix(b"@openssh.com") + SUFFIX
 
 
-def _signature_type(ca: SSHKey) -> bytes:
+def _signature_type(ca: Signer) -> bytes:
     """SHA-1 is never signed with, whatever a library's first choice is."""
     return b"rsa-sha2-512" if ca.algorithm == b"ssh-rsa" else ca.algorithm

@@ -37,6 +37,8 @@ ALGORITHMS: Mapping[str, tuple[str, str | None]] = {  # what each takes: key typ
     "EdDSA": ("OKP", "Ed25519"),
 }
 
+PLAIN_TYPES = ("JWT", "JOSE")  # SPIFFE allows the second; an access token says at+jwt
+
 NOT_A_TOKEN = "this is not an ID token"  # noqa: S105 - a sentence
 
 
@@ -67,7 +69,9 @@ def choose(token: Peek, issuers: Sequence[Issuer]) -> Issuer:
     if not same:
         msg = "the token is from an issuer that is not configured here"
         raise IdentityRefused(msg)
-    meant = next((issuer for issuer in same if issuer.audience in token.audiences), None)
+    meant = next(
+        (issuer for issuer in same if not set(token.audiences).isdisjoint(issuer.audiences)), None
+    )
     if meant is None:
         raise IdentityRefused(_wrong_audience(same[0]))
     return meant
@@ -118,7 +122,7 @@ def _algorithm(header: Mapping[str, Any]) -> str:
         msg = f"the token's algorithm is not one of {', '.join(ALGORITHMS)}"
         raise IdentityRefused(msg)
     kind = header.get("typ", "JWT")
-    if not isinstance(kind, str) or kind.upper() != "JWT":
+    if not isinstance(kind, str) or kind.upper() not in PLAIN_TYPES:
         msg = "this is a token of another kind (its typ is not JWT); send the ID token"
         raise IdentityRefused(msg)
     return algorithm
@@ -205,11 +209,15 @@ def _signed_claims(token: str, seen: Peek, key: jwt.PyJWK) -> Mapping[str, Any]:
 
 def _check_audience(claims: Mapping[str, Any], issuer: Issuer) -> None:
     audiences = _audiences(claims)
-    if issuer.audience not in audiences:
+    if set(audiences).isdisjoint(issuer.audiences):
         raise IdentityRefused(_wrong_audience(issuer))
     party = claims.get("azp")
-    if len(audiences) > 1 and (party is None or party not in (issuer.audience, issuer.client_id)):
+    asked_by_us = party is not None and party in (issuer.audience, issuer.client_id)
+    if len(audiences) > 1 and not asked_by_us:
         msg = "the token is for several audiences and was not asked for by us (azp)"
+        raise IdentityRefused(msg)
+    if issuer.client_id is not None and party is not None and not asked_by_us:
+        msg = "the token was asked for by another client than ours (azp)"
         raise IdentityRefused(msg)
 
 

@@ -14,6 +14,16 @@ if TYPE_CHECKING:
 _STRICTEST = (Style.REDACT, Style.PSEUDONYM, Style.PARTIAL)
 
 
+def strictest(styles: Iterable[Style]) -> Style:
+    """The one that shows least."""
+    return min(styles, key=_STRICTEST.index)
+
+
+def rules_of(rules: Mapping[str, Style], target: str) -> dict[str, Style]:
+    """The rules that may concern this target, whatever pattern names it."""
+    return {rule: style for rule, style in rules.items() if fnmatchcase(target, _parts(rule)[0])}
+
+
 def resolve_columns(
     rules: Mapping[str, Style],
     target: str,
@@ -24,13 +34,12 @@ def resolve_columns(
     `catalogue` lists (table oid, attribute number, schema, table, column); each part of a pattern
     may hold ``*``. A rule that cannot be read raises ValueError: it must not be left out silently.
     """
-    patterns = [(_parts(pattern), style) for pattern, style in rules.items()]
-    mine = [(parts[1:], style) for parts, style in patterns if fnmatchcase(target, parts[0])]
+    mine = [(_parts(rule)[1:], style) for rule, style in rules_of(rules, target).items()]
     found: dict[tuple[int, int], Style] = {}
     for oid, attnum, *names in catalogue if mine else ():
         styles = {style for parts, style in mine if all(map(fnmatchcase, names, parts))}
         if styles:
-            found[oid, attnum] = min(styles, key=_STRICTEST.index)
+            found[oid, attnum] = strictest(styles)
     return found
 
 

@@ -26,7 +26,7 @@ from broker.mask.stream import new_stream
 from broker.mask.values import mask_value, masked, stars
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from broker.mask.rules import Masking
     from broker.model import Column
@@ -36,10 +36,19 @@ _ENDS = {Form.JSON: ('"', '"'), Form.ARRAY: ("{", "}"), Form.RECORD: ("(", ")")}
 
 
 class RowMask:
-    """One session's masker of rows; `columns` holds styles by (table oid, attribute number)."""
+    """One session's masker of rows; `columns` holds styles by (table oid, attribute number).
+
+    `tables` are the oids of all tables that `columns` was made from: when a column is masked, one
+    that is not among them may be a copy of it.
+    """
 
     def __init__(
-        self, masking: Masking, columns: Mapping[tuple[int, int], Style], key: bytes
+        self,
+        masking: Masking,
+        columns: Mapping[tuple[int, int], Style],
+        key: bytes,
+        *,
+        tables: Collection[int] | None = None,
     ) -> None:
         if Style.PSEUDONYM in columns.values() and not key:
             msg = "a pseudonym needs a key"
@@ -50,7 +59,8 @@ class RowMask:
         self.counts: Counter[str] = Counter()
         self._masking = masking
         self._columns = columns
-        self._tables = {oid for oid, _ in columns}
+        self._masked = {oid for oid, _ in columns}
+        self._tables = tables if columns else None
 
     def plan(self, columns: Sequence[Column], *, tainted: bool) -> RowPlan:
         """How to mask rows of these columns.
@@ -79,9 +89,11 @@ class RowMask:
         return counts
 
     def _style(self, column: Column, tainted: bool) -> Style | None:
-        if column.table_oid == 0:
-            return Style.REDACT if tainted and column.type_oid not in INNOCENT else None
-        if column.attnum == 0 and column.table_oid in self._tables:
+        computed = column.table_oid == 0
+        unknown = self._tables is not None and column.table_oid not in self._tables
+        if tainted if computed else unknown:
+            return None if column.type_oid in INNOCENT else Style.REDACT
+        if column.attnum == 0 and column.table_oid in self._masked:
             return Style.REDACT  # the whole row as one value
         return self._columns.get((column.table_oid, column.attnum))
 

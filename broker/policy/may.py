@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from broker.policy import patterns
 from broker.policy.decide import concerning
 
 if TYPE_CHECKING:
@@ -34,6 +35,16 @@ def summary(rules: Iterable[Rule], identity: Identity, target_name: str, kind: s
         if r.deny and _fits(r.deny, sql=sql)
     ]
     return list(dict.fromkeys([*allows, *reviews, *denies]))
+
+
+def answers_for(rules: Iterable[Rule], by: Identity, target: str) -> bool:
+    """Does any rule name this identity as an approver for the target?"""
+    return any(
+        rule.review is not None
+        and by.is_one_of(rule.review.approvers)
+        and any(patterns.name(pattern, target) for pattern in rule.targets)
+        for rule in rules
+    )
 
 
 def may_reach(mine: Iterable[Rule], *, sql: bool) -> bool:

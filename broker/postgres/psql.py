@@ -59,8 +59,10 @@ class PsqlEnded(InterlockError):
 class Psql:
     """One running psql. Use `started`; then `send` lines one after another."""
 
-    def __init__(self, program: Program, serve: Serve, group: asyncio.TaskGroup) -> None:
-        self.nonce = secrets.token_hex(16)  # a statement that contains it must be refused
+    def __init__(
+        self, program: Program, serve: Serve, group: asyncio.TaskGroup, nonce: str
+    ) -> None:
+        self.nonce = nonce  # a statement that contains it must be refused, without repeating it
         self.socket_path = Path()
         self.layers: tuple[str, ...] = ()
         self.missing_layers: tuple[str, ...] = ()
@@ -357,13 +359,16 @@ class Psql:
 
 
 @contextlib.asynccontextmanager
-async def started(program: Program, serve: Serve) -> AsyncIterator[Psql]:
-    """A psql at its first prompt, in restricted mode; `serve` answers its connections."""
+async def started(program: Program, serve: Serve, nonce: str = "") -> AsyncIterator[Psql]:
+    """A psql at its first prompt, in restricted mode; `serve` answers its connections.
+
+    `nonce` is an unguessable word that marks its prompts; one is made when none is given.
+    """
     folder = Path(tempfile.mkdtemp(prefix="interlock-", dir=program.run_dir))  # 0700
     failure: Exception | None = None
     try:
         async with asyncio.TaskGroup() as group:
-            psql = Psql(program, serve, group)
+            psql = Psql(program, serve, group, nonce or secrets.token_hex(16))
             try:
                 await psql.start(folder)
                 yield psql

@@ -67,13 +67,15 @@ async def relay(  # noqa: PLR0913 - the one place where a session's parts meet
     tainted: Callable[[Facts], bool] = lambda _: False,
     hello: Hello | None = None,
     closing: bytes = b"",
+    marker: bytes = b"",
     clock: Clock = lambda: datetime.now(UTC),
 ) -> None:
     """Relay until one side ends; then both are closed.
 
     A prepared statement that would be reviewed is reviewed when it runs, with its values. `hello`
     is given when the caller has read the client's start-up itself (`startup.greet`), `closing`
-    when the client is a console of ours that adds it to the texts it was given.
+    when the client is a console of ours that adds it to the texts it was given, and `marker` when
+    it has a secret that no text may hold.
 
     Returns when the client left. Raises what ended it otherwise, after telling the client:
     EvidenceFailure, TargetUnreachable, ProtocolError, Denied (a pinned setting was changed).
@@ -85,7 +87,9 @@ async def relay(  # noqa: PLR0913 - the one place where a session's parts meet
         elif hello is not None:
             running = _Relay(client, upstream, gate, GuardedMask(gate, mask), clock)
             try:
-                await running.start(hello, transcribe=transcribe, tainted=tainted, closing=closing)
+                await running.start(
+                    hello, transcribe=transcribe, tainted=tainted, closing=closing, marker=marker
+                )
             except InterlockError as error:
                 client.write(notices.fatal(_code(error), f"interlock: {error}"))
                 raise
@@ -129,6 +133,7 @@ class _Relay:
         transcribe: bool,
         tainted: Callable[[Facts], bool],
         closing: bytes,
+        marker: bytes,
     ) -> None:
         """Carry the client's harmless settings over, then begin to listen."""
         for name, value in hello.settings.items():
@@ -143,6 +148,7 @@ class _Relay:
             settings=self._upstream.parameters,
             dbname=self._upstream.target.dbname if transcribe else None,
             closing=closing,
+            marker=marker,
         )
 
     async def run(self, key: bytes) -> None:
@@ -151,8 +157,9 @@ class _Relay:
         error: InterlockError | None = None
         try:
             error = await self._until_over()
-        except asyncio.CancelledError:
-            self._client.write(notices.fatal(notices.ENDED, "interlock: this session was ended"))
+        except asyncio.CancelledError as ended:  # whoever ends it may say why
+            why = str(ended) or "interlock: this session was ended"
+            self._client.write(notices.fatal(notices.ENDED, why))
             raise
         finally:
             await self._end(error)

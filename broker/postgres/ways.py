@@ -5,10 +5,11 @@ Whatever the way, the statements pass one relay, the same judge and the same mas
 
 from __future__ import annotations
 
+import secrets
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from broker.errors import Denied, EvidenceFailure, InterlockError, TargetUnreachable
+from broker.errors import Denied, EvidenceFailure, InterlockError, TargetUnreachable, TryLater
 from broker.mask.rows import RowMask
 from broker.postgres import catalogue
 from broker.postgres.cancel import Cancels
@@ -30,8 +31,8 @@ if TYPE_CHECKING:
 
     from broker.console.client import Client
     from broker.live import Opened
-    from broker.mask.rules import Masking, Style
-    from broker.model import Facts, Identity
+    from broker.mask.rules import Masking
+    from broker.model import Identity
     from broker.postgres.psql import Psql
     from broker.postgres.startup import Duplex
     from broker.postgres.upstream import Upstream
@@ -65,7 +66,6 @@ class PostgresWays:
     async def console(self, opened: Opened, client: Client, command: str | None) -> int:
         """psql for a person, one SQL text, or a script on standard input."""
         async with self._psql(opened) as psql:
-            opened.unspeakable.add(psql.nonce)
             if command is not None:
                 return await run_command(client, opened.gate, psql, command)
             if client.terminal is not None:
@@ -90,7 +90,7 @@ class PostgresWays:
             async with opening() as opened:
                 upstream = await self._connected(opened)
                 told = True
-                await self._relay(opened, stream, upstream, hello, transcribe=True)
+                await self._relay(opened, stream, upstream, hello)
         except InterlockError as error:
             if not told:
                 stream.write(notices.fatal(_code(error), f"interlock: {error}"))
@@ -99,6 +99,8 @@ class PostgresWays:
 
     @asynccontextmanager
     async def _psql(self, opened: Opened) -> AsyncIterator[Psql]:
+        nonce = secrets.token_hex(16)
+
         async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             duplex = DuplexOverStreams(reader, writer)
             hello = await greet(duplex)
@@ -107,11 +109,11 @@ class PostgresWays:
                 duplex.close()
             elif hello is not None:
                 upstream = await self._connected(opened)
-                await self._relay(opened, duplex, upstream, hello, transcribe=False)
+                await self._relay(opened, duplex, upstream, hello, nonce)
 
         target = _postgres(opened)
         program = Program(find_psql(), database=target.name, user=opened.session.identity.name)
-        async with started(program, serve) as psql:
+        async with started(program, serve, nonce) as psql:
             yield psql
 
     async def _connected(self, opened: Opened) -> Upstream:
@@ -121,37 +123,24 @@ class PostgresWays:
         return await connect(target, password, settings)
 
     async def _relay(
-        self, opened: Opened, stream: Duplex, upstream: Upstream, hello: Hello, *, transcribe: bool
+        self, opened: Opened, stream: Duplex, upstream: Upstream, hello: Hello, marker: str = ""
     ) -> None:
-        identity, name = opened.session.identity, opened.session.target
-        rules = self._columns_of(name)
-        masked = await catalogue.masked_columns(upstream, rules)
-        columns = {(c.table_oid, c.attnum): rules[c.pattern] for c in masked}
-
-        def tainted(facts: Facts) -> bool:
-            return catalogue.tainted(facts, masked)
-
+        """One connection to its end; with a `marker`, that of a console of ours."""
+        masking = self._masking()
+        masked = await catalogue.masked(upstream, masking.columns, opened.session.target)
         await relay(
             stream,
             upstream,
             opened.gate,
-            mask=RowMask(self._masking(), columns, self._mask_key),
+            mask=RowMask(masking, masked.styles, self._mask_key, tables=masked.tables),
             cancels=self._cancels,
-            identity=identity,
-            transcribe=transcribe,
-            tainted=tainted,
+            identity=opened.session.identity,
+            transcribe=not marker,
+            tainted=masked.tainted,
             hello=hello,
-            closing=b"" if transcribe else CLOSING.encode(),
+            closing=CLOSING.encode() if marker else b"",
+            marker=marker.encode(),
         )
-
-    def _columns_of(self, target: str) -> dict[str, Style]:
-        """The column rules of one target, without its name."""
-        found: dict[str, Style] = {}
-        for pattern, style in self._masking().columns.items():
-            where, _, columns = pattern.partition(":")
-            if where in {target, "*"}:
-                found[columns] = style
-        return found
 
 
 def _postgres(opened: Opened) -> PostgresTarget:
@@ -165,4 +154,6 @@ def _code(error: InterlockError) -> str:
         return notices.LOST
     if isinstance(error, EvidenceFailure):
         return notices.FAULT
+    if isinstance(error, TryLater):
+        return notices.TOO_MANY
     return notices.DENIED if isinstance(error, Denied) else notices.PROTOCOL

@@ -208,6 +208,10 @@ class Desk:
             and life.may_see(review, by)
         ]
 
+    def waits(self, session: str) -> bool:
+        """Does a statement of this session wait for people now?"""
+        return any(waiter.review.session == session for waiter in self._waiting.values())
+
     def find(self, review_id: str) -> Review | None:
         """The review of that id, over or not."""
         waiter = self._waiting.get(review_id)

@@ -33,6 +33,7 @@ def review_json(review: Review) -> dict[str, Json]:
         ],
         "quorum": review.quorum,
         "approvers": list(review.approvers),
+        "claims": dict(review.identity.claims),
         "why": review.why,
         "values": [value_text(value) for value in review.values],
         "cwd": review.cwd,

@@ -7,15 +7,18 @@ callbacks run for the *probe* of a key, which proves nothing.
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import asyncssh
 
 from broker import events
-from broker.errors import IdentityRefused, InterlockError
+from broker.errors import IdentityRefused, InterlockError, TryLater
+from broker.identity.openssh import is_damaged_certificate
 from broker.ssh.algorithms import encryption_for
+from broker.ssh.budget import Budget
 from broker.ssh.channel import Channel, Request
 from broker.ssh.pressure import Pressure
 from broker.ssh.stream import Stream
@@ -26,9 +29,19 @@ if TYPE_CHECKING:
 
     from broker.model import Identity
     from broker.ports import Audit
+    from broker.ssh.crowd import Crowd
 
 KEY_TRIES = 30  # keys and certificates that one connection may offer
 CHANNELS = 64  # channels open at once on one connection
+SURPLUS_S = 10.0  # for a connection over a limit to read why
+GUEST_S = 3600.0  # for a login, with a person who finds their telephone
+DAMAGED = "it was altered or is damaged, or has a restriction that is not known here"
+UNPROVEN = "the signature by its key is wrong, or a FIDO key was not touched"
+NO_CERTIFICATE = (
+    "interlock: a certificate for your key is needed here; get one with: "
+    "ssh login@THIS-HOST < id-token > KEYFILE-cert.pub"
+)
+NO_KEY = "interlock: login needs a key; make one with: ssh-keygen -t ed25519 -f KEYFILE"
 REFUSALS_LOGGED = 3  # refused certificates that one connection may add to the audit log
 
 
@@ -44,9 +57,7 @@ class Door:
     spawn: Callable[[Coroutine[object, object, None]], None]
     serve: Callable[[Visitor, Channel, Request], Coroutine[object, object, None]]
     forward: Callable[[Visitor, str], Callable[[Stream], Awaitable[None]]]
-    arrived: Callable[[FrontDoor], bool]
-    admitted: Callable[[FrontDoor], None]
-    left: Callable[[FrontDoor], None]
+    crowd: Crowd
 
 
 class FrontDoor(asyncssh.SSHServer):
@@ -56,12 +67,15 @@ class FrontDoor(asyncssh.SSHServer):
         self._door = door
         self._conn: asyncssh.SSHServerConnection | None = None
         self._pressure = Pressure()
+        self._budget = Budget(lambda: self.disconnect("too much sent before authentication"))
         self._offered: Identity | asyncssh.SSHKey | None = None
         self._visitor: Visitor | None = None
         self._user = ""
         self._tries = 0
         self._refused: set[str] = set()
         self._channels = 0
+        self._advised = False
+        self._leaving: asyncio.TimerHandle | None = None
 
     # -- the connection ------------------------------------------------------------------------
 
@@ -69,6 +83,7 @@ class FrontDoor(asyncssh.SSHServer):
         """Take the door's place in asyncssh's certificate check, and hear the socket's pressure."""
         self._conn = conn
         self._pressure.attach(conn)
+        self._budget.attach(conn)
         check = conn.validate_public_key
 
         async def proving(user: str, key_data: bytes, msg: bytes, signature: bytes) -> bool:
@@ -78,6 +93,8 @@ class FrontDoor(asyncssh.SSHServer):
             proven = await check(user, key_data, msg, signature)
             if proven and msg:
                 self._prove(user)
+            if not proven:
+                self._explain(key_data, signed=bool(msg))
             return bool(proven)
 
         conn.validate_public_key = proving  # type: ignore[method-assign,assignment]
@@ -85,6 +102,7 @@ class FrontDoor(asyncssh.SSHServer):
         offer = conn._send_kexinit  # noqa: SLF001 - the only moment between version and offer
 
         def offering() -> None:
+            self._door.crowd.moved(self)
             version = conn._client_version  # noqa: SLF001
             conn._enc_algs = encryption_for(version)  # noqa: SLF001
             pairs = self._door.host_keys(version)
@@ -94,13 +112,14 @@ class FrontDoor(asyncssh.SSHServer):
             offer()
 
         conn._send_kexinit = offering  # type: ignore[method-assign]  # noqa: SLF001
-        if not self._door.arrived(self):
-            conn.disconnect(asyncssh.DISC_TOO_MANY_CONNECTIONS, "too many connections")
+        self._door.crowd.arrived(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nobody may wait for this connection any longer."""
         self._pressure.release()
-        self._door.left(self)
+        if self._leaving is not None:
+            self._leaving.cancel()
+        self._door.crowd.left(self)
 
     def disconnect(self, why: str) -> None:
         """End the connection and all its channels."""
@@ -112,11 +131,29 @@ class FrontDoor(asyncssh.SSHServer):
     def begin_auth(self, username: str) -> bool:
         """Everybody has to prove something."""
         self._user = username
+        self._door.crowd.moved(self)
         return True
 
     def public_key_auth_supported(self) -> bool:
-        """Keys and certificates are the only method."""
+        """Keys and certificates are the only method that lets anybody in."""
         return True
+
+    def kbdint_auth_supported(self) -> bool:
+        """A stock client comes to this when its keys were refused: the place for a sentence."""
+        return True
+
+    def get_kbdint_challenge(
+        self, username: str, lang: str, submethods: str
+    ) -> bool | tuple[str, str, str, list[tuple[str, bool]]]:
+        """No question, only what to do; once, and not after a refusal that said more."""
+        if self._advised or self._refused:
+            return False
+        self._advised = True
+        return "", NO_KEY if username == LOGIN else NO_CERTIFICATE, "", []
+
+    def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool:
+        """Nothing that is typed proves anything."""
+        return False
 
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """A plain key is enough for `login@` alone."""
@@ -134,7 +171,7 @@ class FrontDoor(asyncssh.SSHServer):
         try:
             self._offered = self._door.read_certificate(cert, self.source)
         except IdentityRefused as refused:
-            self._refuse(str(refused), cert)
+            self._refuse(str(refused), cert.key.get_fingerprint())
             return None
         self._conn._cert_options = cert.options  # type: ignore[attr-defined]  # noqa: SLF001 - permit-pty and permit-port-forwarding are checked there
         cert.key.set_touch_required(True)
@@ -149,23 +186,43 @@ class FrontDoor(asyncssh.SSHServer):
                 return
             case identity:
                 self._visitor = Visitor(user, self.source, identity=identity)
-        self._door.admitted(self)
+                self._budget.lift()
+        surplus = self._door.crowd.admitted(self)
+        self._visitor = replace(self._visitor, surplus=surplus)
+        if surplus or self._visitor.identity is None:
+            loop, seconds = asyncio.get_running_loop(), SURPLUS_S if surplus else GUEST_S
+            self._leaving = loop.call_later(seconds, self.disconnect, surplus or "time is up")
 
-    def _refuse(self, why: str, cert: asyncssh.SSHCertificate) -> None:
+    def _explain(self, key_data: bytes, *, signed: bool) -> None:
+        """Why a key is not accepted, when nobody has said so; no word about a mere probe."""
+        if is_damaged_certificate(key_data):
+            self._refuse(DAMAGED, "")
+        if not signed:
+            return
+        match self._offered:
+            case asyncssh.SSHKey() as key:
+                self._refuse(UNPROVEN, key.get_fingerprint())
+            case None:
+                return
+            case identity:
+                self._refuse(UNPROVEN, identity.fingerprint)
+
+    def _refuse(self, why: str, fingerprint: str) -> None:
         if why in self._refused or len(self._refused) >= REFUSALS_LOGGED:
             return
         self._refused.add(why)
-        print_ = cert.key.get_fingerprint()
         try:
             self._door.audit.append(
-                events.login_refused(why, source=self.source, fingerprint=print_, issuer=None)
+                events.login_refused(why, source=self.source, fingerprint=fingerprint, issuer=None)
             )
         finally:
             if self._conn is not None:
-                self._conn.send_auth_banner(f"interlock: this certificate is refused: {why}\n")
+                what = "key" if self._user == LOGIN else "certificate"
+                self._conn.send_auth_banner(f"interlock: this {what} is refused: {why}\n")
 
     def _may_try(self) -> bool:
         self._tries += 1
+        self._door.crowd.moved(self)
         if self._tries > KEY_TRIES and self._conn is not None:
             self._conn.disconnect(asyncssh.DISC_BY_APPLICATION, "too many keys offered")
             return False
@@ -199,6 +256,8 @@ class FrontDoor(asyncssh.SSHServer):
         """A ``-L`` or ``-W`` channel: only to a database target, by its name."""
         visitor = self._admit()
         try:
+            if visitor.surplus:
+                raise TryLater(visitor.surplus)
             relay = self._door.forward(visitor, dest_host)
         except InterlockError as error:
             self._channels -= 1

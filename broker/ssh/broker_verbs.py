@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from broker.control.locks import LockVerbs
     from broker.control.operations import Operations
     from broker.model import Identity
     from broker.ssh.channel import Channel, Request
@@ -32,6 +33,7 @@ class Verbs:
     """Implements `serve.Route` for the user name `broker`."""
 
     operations: Operations
+    locks: LockVerbs
 
     async def __call__(self, visitor: Visitor, channel: Channel, request: Request) -> int:
         """Run one verb."""
@@ -51,6 +53,8 @@ class Verbs:
                 return ExitCode.OK if report["ok"] else ExitCode.FAULT
             case "approve" | "deny":
                 return await self._answer(identity, channel, words)
+            case "lock" | "unlock" | "kill":
+                return await self._bar(identity, channel, words)
             case _:
                 return await self._list(identity, channel, words)
 
@@ -65,8 +69,10 @@ class Verbs:
                 await self._print(channel, words, do.pending(by), verbs.pending)
             case "sessions":
                 await self._print(channel, words, do.sessions(by), verbs.sessions)
+            case "locks":
+                await self._print(channel, words, self.locks.listed(by), verbs.locks)
             case _:
-                await self._print(channel, words, do.show(by, words.id), verbs.show)
+                await self._print(channel, words, [do.show(by, words.id)], verbs.show)
         return ExitCode.OK
 
     async def _answer(self, by: Identity, channel: Channel, words: argparse.Namespace) -> int:
@@ -76,6 +82,13 @@ class Verbs:
         )
 
         await self._print(channel, words, card, verbs.answered)
+        return ExitCode.OK
+
+    async def _bar(self, by: Identity, channel: Channel, words: argparse.Namespace) -> int:
+        do = self.locks
+        act = {"lock": do.lock, "unlock": do.unlock, "kill": do.kill}[words.verb]
+        done = act(by, words.what, words.reason)
+        await self._print(channel, words, {"done": words.verb} | dict(done), verbs.barred)
         return ExitCode.OK
 
     async def _check(self, by: Identity, channel: Channel, words: argparse.Namespace) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -46,6 +47,7 @@ class Channel(asyncssh.SSHServerSession[bytes]):
         self._resize: Callable[[Terminal], None] | None = None
         self._signal: Callable[[str], None] | None = None
         self._gone: Callable[[], None] | None = None
+        self._apart = False
 
     # -- asyncssh's callbacks ------------------------------------------------------------------
 
@@ -133,6 +135,10 @@ class Channel(asyncssh.SSHServerSession[bytes]):
         """Did the client set ``INTERLOCK_FORMAT=json``?"""
         return self.environment("INTERLOCK_FORMAT") == "json"
 
+    def quiet_since(self) -> float:
+        """When anything came or went here last, by the monotonic clock."""
+        return self._intake.last
+
     def environment(self, name: str) -> str:
         """A variable that clients may send (`ENVIRONMENT`), or an empty string."""
         if self._chan is None or name not in ENVIRONMENT:
@@ -147,9 +153,14 @@ class Channel(asyncssh.SSHServerSession[bytes]):
         """Standard output; returns when both the channel and the socket have taken it."""
         await self._write(data, None)
 
+    def keep_apart(self) -> None:
+        """Standard error on its own even with a terminal: standard output may be a file."""
+        self._apart = True
+
     async def write_error(self, data: bytes) -> None:
-        """Standard error; with a terminal it is the terminal."""
-        kind = None if self._terminal is not None else asyncssh.EXTENDED_DATA_STDERR
+        """Standard error; with a terminal it is the terminal, unless kept apart."""
+        merged = self._terminal is not None and not self._apart
+        kind = None if merged else asyncssh.EXTENDED_DATA_STDERR
         await self._write(data, kind)
 
     def on_resize(self, call: Callable[[Terminal], None] | None) -> None:
@@ -179,6 +190,7 @@ class Channel(asyncssh.SSHServerSession[bytes]):
             raise ConnectionResetError
         if not data:
             return
+        self._intake.last = time.monotonic()
         try:
             self._chan.write(data, kind)
         except OSError as error:

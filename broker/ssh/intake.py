@@ -8,6 +8,7 @@ nearly everything was used, and then all that asyncssh holds is taken: two windo
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from typing import Protocol
 
@@ -30,6 +31,7 @@ class Intake:
 
     def __init__(self) -> None:
         self.lost = False
+        self.last = time.monotonic()  # when anything came or went
         self._chan: Pausable | None = None
         self._chunks: deque[bytes] = deque()
         self._held = 0
@@ -44,6 +46,7 @@ class Intake:
 
     def add(self, data: bytes) -> None:
         """More has come."""
+        self.last = time.monotonic()
         self._chunks.append(data)
         self._held += len(data)
         if self._held > HIGH and not self._paused and not self._taking_all:

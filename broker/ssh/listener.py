@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import asyncssh
 
+from broker.errors import InterlockError
 from broker.ssh import algorithms
 from broker.ssh.auth import Door, FrontDoor
 from broker.ssh.serve import Route, say, serve
@@ -19,14 +21,14 @@ if TYPE_CHECKING:
     from broker.model import Identity
     from broker.ports import Audit
     from broker.ssh.channel import Channel, Request
+    from broker.ssh.crowd import Crowd
     from broker.ssh.stream import Stream
     from broker.ssh.visitor import Visitor
 
 log = logging.getLogger("interlock.listener")
 
-STRANGERS = 300  # connections that have proven nothing, in all
-STRANGERS_OF_ONE = 50  # the same, from one address
 LOGIN_SECONDS = 30.0
+BACKLOG = 512  # connections that the kernel keeps for us while the loop is busy
 READ_SIZE = 64 * 1024  # bytes a turn from one socket: a bulk neighbour must not hold the loop
 
 
@@ -45,11 +47,11 @@ class Listener:
         audit: Audit,
         route: Route,
         forward: Callable[[Visitor, str], Callable[[Stream], Awaitable[None]]],
+        crowd: Crowd,
     ) -> None:
         self._host_keys = host_keys
         self._route = route
-        self._strangers: set[FrontDoor] = set()
-        self._known: set[FrontDoor] = set()
+        self._crowd = crowd
         self._tasks: asyncio.TaskGroup | None = None
         self._work: set[asyncio.Task[None]] = set()
         self._channels: set[Channel] = set()
@@ -63,9 +65,7 @@ class Listener:
             spawn=self._spawn,
             serve=self._serve,
             forward=forward,
-            arrived=self._arrived,
-            admitted=self._admitted,
-            left=self._left,
+            crowd=crowd,
         )
 
     @asynccontextmanager
@@ -73,7 +73,7 @@ class Listener:
         """Accept connections inside the block; gives the address really bound."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            server = await asyncssh.listen(
+            server = await _bound(
                 host,
                 port,
                 server_factory=lambda: FrontDoor(self._door),
@@ -87,7 +87,6 @@ class Listener:
                 signature_algs=algorithms.SIGNATURES,
                 compression_algs=None,
                 password_auth=False,
-                kbdint_auth=False,
                 host_based_auth=False,
                 gss_host=None,
                 agent_forwarding=False,
@@ -96,6 +95,7 @@ class Listener:
                 login_timeout=LOGIN_SECONDS,
                 keepalive_interval=30,
                 server_version="Interlock",
+                backlog=BACKLOG,
             )
             try:
                 yield server.sockets[0].getsockname()[:2]
@@ -116,7 +116,7 @@ class Listener:
             await asyncio.wait(self._work, timeout=seconds)
         for task in list(self._work):
             task.cancel()
-        for connection in [*self._known, *self._strangers]:
+        for connection in list(self._crowd):
             connection.disconnect("the broker is stopping")
 
     # -- what connections ask -------------------------------------------------------------------
@@ -136,15 +136,11 @@ class Listener:
         finally:
             self._channels.discard(channel)
 
-    def _arrived(self, connection: FrontDoor) -> bool:
-        self._strangers.add(connection)
-        mine = sum(1 for other in self._strangers if other.source == connection.source)
-        return len(self._strangers) <= STRANGERS and mine <= STRANGERS_OF_ONE
 
-    def _admitted(self, connection: FrontDoor) -> None:
-        self._strangers.discard(connection)
-        self._known.add(connection)
-
-    def _left(self, connection: FrontDoor) -> None:
-        self._strangers.discard(connection)
-        self._known.discard(connection)
+async def _bound(host: str, port: int, **options: Any) -> asyncssh.SSHAcceptor:  # noqa: ANN401
+    try:
+        return await asyncssh.listen(host, port, **options)
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        msg = f"cannot listen on {host}:{port}: {why or error}"
+        raise InterlockError(msg) from error

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from broker.model import Identity
     from broker.ports import Audit
     from broker.ssh.channel import Channel, Request
+    from broker.ssh.device_login import DeviceLogin
     from broker.ssh.visitor import Visitor
 
 TOKEN_LIMIT = 16 * 1024  # bytes; the largest ID tokens in the field are under 8 KB
@@ -34,21 +35,25 @@ class Login:
     """
 
     exchange: Callable[[str], Awaitable[tuple[Identity, timedelta]]]
-    sign: Callable[[asyncssh.SSHKey, Identity, timedelta, str], tuple[bytes, Identity]]
+    sign: Callable[[asyncssh.SSHKey, Identity, timedelta, str], Awaitable[tuple[bytes, Identity]]]
     audit: Audit
+    device: DeviceLogin
 
     async def __call__(self, visitor: Visitor, channel: Channel, request: Request) -> int:
         """Prints the certificate alone on standard output; the narration goes to stderr."""
         if visitor.key is None:
             msg = "log in with the plain key, not with a certificate"
             raise Denied(msg)
-        if request.command:
-            msg = f"login takes no command; {HOW}"
-            raise UsageError(msg)
         fingerprint = visitor.key.get_fingerprint()
-        token = await _token(channel)
+        wanted = request.command or ""
+        token = "" if wanted else await _token(channel)
         try:
+            if not token:
+                token = await self.device.token(
+                    channel, wanted=wanted, source=visitor.source, fingerprint=fingerprint
+                )
             identity, ttl = await self.exchange(token)
+            line, signed = await self.sign(visitor.key, identity, ttl, visitor.source)
         except IdentityRefused as refused:
             self.audit.append(
                 events.login_refused(
@@ -57,7 +62,6 @@ class Login:
                 durable=True,
             )
             raise
-        line, signed = self.sign(visitor.key, identity, ttl, visitor.source)
         seconds = int(ttl.total_seconds())
         self.audit.append(
             events.login_granted(signed, source=visitor.source, ttl_s=seconds), durable=True
@@ -69,8 +73,9 @@ class Login:
 
 
 async def _token(channel: Channel) -> str:
+    """What was piped in; nothing when there is a keyboard, for a person to log in by."""
     if channel.terminal is not None:
-        raise UsageError(HOW)
+        return ""
     data = b""
     while chunk := await channel.read():
         data += chunk

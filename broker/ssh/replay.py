@@ -51,8 +51,8 @@ async def replay(path: Path, client: Client, *, speed: float, idle: float) -> No
     async def keys() -> None:
         while data := await client.read():
             if b"\x03" in data or b"q" in data:
-                break
-        stop.set()
+                stop.set()
+                return  # the end of input is no wish to stop: it plays on
 
     async with asyncio.TaskGroup() as tasks:
         reading = tasks.create_task(keys())

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broker.errors import TryLater, UsageError
+from broker.errors import UsageError
 from broker.model import Way
 from broker.ssh.visitor import LOGIN, proven
 
@@ -15,6 +14,7 @@ if TYPE_CHECKING:
 
     from broker.config.model import Config
     from broker.console.client import Client
+    from broker.control.holds import Holds
     from broker.live import Live, Opened
     from broker.model import Identity
     from broker.ssh.channel import Channel, Request
@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Routes:
-    """Implements `serve.Route`. `ways` has one entry for each kind of target."""
+    """Implements `serve.Route`. `ways` has one entry for each kind of target.
+
+    `knock` counts a login by its address, and raises TryLater.
+    """
 
     config: Callable[[], Config]
     live: Live
@@ -34,16 +37,20 @@ class Routes:
     approvals: Route
     verbs: Route
     ways: Mapping[str, TargetWay]
+    holds: Holds
+    knock: Callable[[str], None]
 
     async def __call__(self, visitor: Visitor, channel: Channel, request: Request) -> int:
         """Go where the user name says."""
         if visitor.user == LOGIN:
+            self.knock(visitor.source)
             return await self.login(visitor, channel, request)
         identity = proven(visitor)
-        if visitor.user == "approvals":
-            return await self.approvals(visitor, channel, request)
-        if visitor.user == "broker":
-            return await self.verbs(visitor, channel, request)
+        self.holds.check(identity, source=visitor.source)
+        if visitor.user in {"approvals", "broker"}:
+            route = self.approvals if visitor.user == "approvals" else self.verbs
+            with self.holds.holding(identity):
+                return await route(visitor, channel, request)
         if visitor.user in self.config().targets:
             return await self._target(visitor, identity, channel, request)
         raise UsageError(self._unknown(visitor.user, identity))
@@ -64,18 +71,10 @@ class Routes:
             reason=channel.environment("INTERLOCK_REASON"),
             source=visitor.source,
             terminal=channel.terminal,
+            quiet_since=channel.quiet_since if way is Way.INTERACTIVE else None,
         )
         async with opening as opened:
-            try:
-                async with asyncio.timeout(self.config().session_ttl.total_seconds()):
-                    opened.exit_code = await self.ways[target.kind](
-                        opened, channel, request.command
-                    )
-            except TimeoutError as error:
-                msg = (
-                    f"this session reached its limit of {self.config().session_ttl}; connect again"
-                )
-                raise TryLater(msg) from error
+            opened.exit_code = await self.ways[target.kind](opened, channel, request.command)
         return opened.exit_code
 
     def _unknown(self, name: str, identity: Identity) -> str:

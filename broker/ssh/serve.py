@@ -6,7 +6,8 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from broker.errors import EvidenceFailure, ExitCode, InterlockError, UsageError
+from broker.errors import EvidenceFailure, ExitCode, InterlockError, TryLater, UsageError
+from broker.ssh.visitor import LOGIN
 
 if TYPE_CHECKING:
     from broker.ssh.channel import Channel, Request
@@ -41,6 +42,8 @@ async def serve(route: Route, visitor: Visitor, channel: Channel, request: Reque
             task.cancel()
 
     channel.on_gone(gone)
+    if visitor.user == LOGIN:
+        channel.keep_apart()  # `> KEYFILE-cert.pub`: with a keyboard, ssh asks for a terminal
     try:
         code = await _guarded(route, visitor, channel, request)
         channel.on_gone(None)
@@ -51,6 +54,8 @@ async def serve(route: Route, visitor: Visitor, channel: Channel, request: Reque
 
 async def _guarded(route: Route, visitor: Visitor, channel: Channel, request: Request) -> int:
     try:
+        if visitor.surplus:
+            raise TryLater(visitor.surplus)
         if request.subsystem is not None:
             msg = (
                 f"subsystem {request.subsystem!r} is not offered here: no file transfer passes "

@@ -17,12 +17,16 @@ LOGIN = "login"  # the user name that takes plain keys
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Who stands at the door: the user name they gave, and what they proved."""
+    """Who stands at the door: the user name they gave, and what they proved.
+
+    `surplus` says over which limit they are, to be told and sent away.
+    """
 
     user: str
     source: str
     identity: Identity | None = None
     key: asyncssh.SSHKey | None = None
+    surplus: str = ""
 
 
 def proven(visitor: Visitor) -> Identity:

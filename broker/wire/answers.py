@@ -333,7 +333,8 @@ class Answers:
         if name in PINNED and value != self._pinned.get(name, value):
             msg = f"the pinned setting {name} was changed"
             raise Denied(msg)
-        self._deliver(message.frame)
+        shown = self._mask.text(value.encode()).decode()
+        self._deliver(messages.parameter_status(name, shown))
 
 
 def _ours(refusal: Refusal, fields: notices.Fields) -> bool:

@@ -29,7 +29,8 @@ class Conversation:
     `tainted` says whether a statement with these facts reads masked columns, `say` puts a refusal
     into words, `settings` are the server's reported settings at the start, `dbname` names the
     database in the transcript, or is None when nothing is to be transcribed. `closing` is what a
-    console of ours adds to the end of a text; it is taken off again.
+    console of ours adds to the end of a text; it is taken off again. `marker` is a secret of that
+    console that no text may hold.
     """
 
     def __init__(
@@ -41,10 +42,17 @@ class Conversation:
         settings: Mapping[str, str],
         dbname: str | None = None,
         closing: bytes = b"",
+        marker: bytes = b"",
     ) -> None:
         self._ledger = Ledger()
         self._requests = Requests(
-            self._ledger, mask, tainted=tainted, say=say, dbname=dbname, closing=closing
+            self._ledger,
+            mask,
+            tainted=tainted,
+            say=say,
+            dbname=dbname,
+            closing=closing,
+            marker=marker,
         )
         self._answers = Answers(
             self._ledger,

@@ -21,10 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What a verdict demands of a statement's rows."""
+    """What a verdict demands of a statement's rows.
+
+    `later`: it goes on with what other statements began (FETCH, COMMIT), so theirs count too.
+    """
 
     max_rows: int | None = None
     tainted: bool = False
+    later: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -142,7 +146,21 @@ class Ledger:
         self.copying_in = False
         self.cancelling = 0  # cancel requests under way; one may hit what runs next
         self.epoch = 0  # counts what has run: a portal may have been changed by SQL since
-        self.tainted = False  # has any statement read masked columns?
+        self._all = Terms()  # the strictest of every statement so far
+
+    @property
+    def tainted(self) -> bool:
+        """Has any statement read masked columns?"""
+        return self._all.tainted
+
+    def note(self, terms: Terms) -> None:
+        """A statement with these terms may run from now on."""
+        bounds = [each for each in (self._all.max_rows, terms.max_rows) if each is not None]
+        self._all = Terms(min(bounds, default=None), self._all.tainted or terms.tainted)
+
+    def result(self, terms: Terms) -> Result:
+        """The rows of a statement that is about to run: what ran before it counts as of now."""
+        return Result(self._all if terms.later else terms)
 
     @property
     def head(self) -> Owed | None:

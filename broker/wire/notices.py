@@ -22,11 +22,16 @@ PROTOCOL = "08P01"
 LOST = "08006"
 ENDED = "57P01"
 FAULT = "58000"
+TOO_MANY = "53300"
 
-_TEXTS = "MDHWq"  # message, detail, hint, where, internal query: they may quote data
+_TEXTS = "MDHWqstcdn"  # what code in the server may put a value into, names of objects included
+_NAMES = "stcdn"  # schema, table, column, type, constraint
 _HIDDEN = b"text hidden by interlock: the statement reads masked columns"
-# Classes of errors whose message quotes names and syntax, never a stored value.
-_NO_DATA = tuple(b"08 0A 23 25 26 28 34 3D 3F 40 42 53 54 55 57 58".split())
+# Errors of the server itself whose message never quotes a value that it computed ...
+_NO_DATA = tuple(b"08 23 25 28 40 42501 53 55 57".split())
+# ... and those that do when a value is cast to a name (`email::regrole`), but not when they point
+# to a place in the text of the statement: then they quote that.
+_NO_DATA_IN_TEXT = tuple(b"0A 26 34 3D 3F 42".split())
 
 
 def build(kind: str, severity: str, code: str, message: str) -> bytes:
@@ -68,11 +73,23 @@ def masked(fields: Fields, mask: Callable[[bytes], bytes], *, tainted: bool) -> 
     """The same with every text masked; of a `tainted` statement, without what may quote a value."""
     shown = {name: mask(text) if name in _TEXTS else text for name, text in fields.items()}
     if tainted:
-        for name in "DHWq":
+        for name in "DHWq" + (_NAMES if _by_code(fields) else ""):
             shown.pop(name, None)
-        if not fields.get("C", b"").startswith(_NO_DATA):
+        if not _quotes_no_data(fields):
             shown["M"] = _HIDDEN
     return shown
+
+
+def _quotes_no_data(fields: Fields) -> bool:
+    code = fields.get("C", b"")
+    if _by_code(fields):
+        return False
+    return code.startswith(_NO_DATA) or ("P" in fields and code.startswith(_NO_DATA_IN_TEXT))
+
+
+def _by_code(fields: Fields) -> bool:
+    """Was it raised inside a function or code block, which may say anything under any code?"""
+    return "W" in fields
 
 
 def write(kind: str, fields: Fields) -> bytes:

@@ -15,7 +15,7 @@ from broker.errors import ProtocolError
 from broker.model import Answer, Language, Statement, Verdict
 from broker.wire import frontend, messages, notices, refusals, transcript
 from broker.wire.actions import Close, Deliver, Judge, Refuse, Step, ToServer, Withdraw
-from broker.wire.ledger import Ledger, Owed, Portal, Prepared, Result, Sort, Terms
+from broker.wire.ledger import Ledger, Owed, Portal, Prepared, Sort, Terms
 from broker.wire.messages import Message
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ BACKLOG = 1 << 20  # bytes of the client that may wait here before it is no long
 # Keywords cannot be written with escapes, so a text without the word cannot hold the command.
 _PREPARE = re.compile(r"\bprepare\b", re.IGNORECASE)
 _EXECUTE = re.compile(r"\bexecute\b", re.IGNORECASE)
+_COPY = re.compile(r"\bcopy\b", re.IGNORECASE)
 _CURSOR = re.compile(r"\b(?:declare|close)\b", re.IGNORECASE)
 _NO_EXECUTE = "EXECUTE is not offered while a prepared statement needs approval for each run"
 # FETCH, EXECUTE, COMMIT with its deferred checks: they touch tables that they do not name.
@@ -49,6 +50,7 @@ class Requests:
         say: Callable[[Verdict], str],
         dbname: str | None,
         closing: bytes = b"",
+        marker: bytes = b"",
     ) -> None:
         self._ledger = ledger
         self._mask = mask
@@ -56,6 +58,7 @@ class Requests:
         self._say = say
         self._dbname = dbname  # None: no transcript
         self._closing = closing
+        self._marker = marker
         self._frames = messages.Frames(messages.FROM_CLIENT)
         self._queue: deque[Message] = deque()
         self._queued = 0
@@ -189,7 +192,10 @@ class Requests:
         except UnicodeDecodeError:
             self._refuse(message, sort, text, "the statement is not UTF-8")
             return False
-        if "\0" in decoded:
+        if self._marker and self._marker in text:  # told without it: it must not get out
+            shown = text.replace(self._marker, b"[marker]")
+            self._refuse(message, sort, shown, "the text holds this console's own marker")
+        elif "\0" in decoded:
             self._refuse(message, sort, text, "the statement holds a NUL byte")
         elif _EXECUTE.search(decoded) and self._ledger.deferred:
             self._refuse(message, sort, text, _NO_EXECUTE)
@@ -259,7 +265,7 @@ class Requests:
             self._runs(statement.text)
             if self._dbname is not None:
                 self._record(transcript.statement(self._dbname, statement.text))
-            owed = Owed(Sort.QUERY, result=Result(terms), barrier=True)
+            owed = Owed(Sort.QUERY, result=self._ledger.result(terms), barrier=True)
             self._forward(message.frame, owed)
         elif sort is Sort.PARSE:
             self._parsed(message, Prepared(statement.text, terms))
@@ -272,11 +278,10 @@ class Requests:
             self._bound(message, prepared, terms)
 
     def _terms(self, verdict: Verdict) -> Terms:
-        tainted = self._tainted(verdict.facts)
-        if self._ledger.tainted and _LATER_READS.intersection(verdict.facts.actions):
-            tainted = True
-        self._ledger.tainted |= tainted
-        return Terms(verdict.max_rows, tainted)
+        later = not _LATER_READS.isdisjoint(verdict.facts.actions)
+        terms = Terms(verdict.max_rows, self._tainted(verdict.facts), later)
+        self._ledger.note(terms)
+        return terms
 
     def _runs(self, text: str) -> None:
         """This text runs next: what it may do to names behind our back is taken as done."""
@@ -292,7 +297,7 @@ class Requests:
 
     def _bound(self, message: Message, prepared: Prepared, terms: Terms) -> None:
         bind = frontend.read_bind(message.body)
-        portal = Portal(prepared, Result(terms))
+        portal = Portal(prepared, self._ledger.result(terms))
         if self._dbname is not None:
             portal.shown = transcript.bound(self._dbname, prepared.text, bind)
         self._forward(message.frame, Owed(Sort.BIND, bind.portal, portal=portal))
@@ -310,11 +315,9 @@ class Requests:
             return
         owed = Owed(Sort.DESCRIBE_PORTAL, named.name)
         owed.portal = self._ledger.portals.find(named.name)
-        if owed.portal is None:
-            self._unknown(owed, "portal", named.name)
-        else:
+        if owed.portal is not None:  # else a cursor of SQL: what it is called tells no value
             owed.portal.described = self._ledger.epoch
-            self._forward(message.frame, owed)
+        self._forward(message.frame, owed)
 
     def _execute(self, message: Message) -> None:
         name = frontend.read_execute(message.body)
@@ -334,10 +337,10 @@ class Requests:
         if portal.shown:
             self._record(portal.shown)
             portal.shown = b""
-        limited = portal.result.terms.max_rows is not None
-        owed = Owed(Sort.EXECUTE, name, portal=portal, result=portal.result, barrier=limited)
+        bounded = portal.result.terms.max_rows is not None or _COPY.search(text) is not None
+        owed = Owed(Sort.EXECUTE, name, portal=portal, result=portal.result, barrier=bounded)
         self._forward(message.frame, owed)
-        if limited:
+        if bounded:  # we may have to stop it
             self._out.append(ToServer(messages.FLUSH))  # its end must come before anything else
 
     def _close(self, message: Message) -> None:
@@ -354,9 +357,9 @@ class Requests:
         if message.kind not in "dcf":
             msg = f"a message {message.kind!r} came in the middle of COPY data"
             raise ProtocolError(msg)
-        if message.kind in "cf":
-            self._ledger.copying_in = False
-        self._out.append(ToServer(message.frame))
+        ends = message.kind in "cf"
+        self._ledger.copying_in = not ends
+        self._out.append(ToServer(message.frame + (messages.FLUSH if ends else b"")))
 
     # -- forwarding and standing in --------------------------------------------------------------
 

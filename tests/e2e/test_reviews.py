@@ -29,7 +29,7 @@ def test_an_approved_statement_runs_exactly_once_and_exactly_as_shown(demo: Demo
     out, err = asking.communicate(timeout=30)
     assert asking.returncode == 0, err
     assert "DELETE 1" in out
-    assert demo.json("broker@approver", f"show --json {card['id']}")["state"] == "used"
+    assert demo.json("broker@approver", f"show --json {card['id']}")[0]["state"] == "used"
     again = demo.ssh("broker@approver", f"approve {card['id']}")
     assert again.returncode in {64, 77}
     assert "bob@example.com" in again.stderr
@@ -64,7 +64,7 @@ def test_an_answer_to_another_text_is_refused(demo: Demo) -> None:
     card = demo.waiting("id = 11")
     told = demo.ssh("broker@approver", f"approve {card['id']} --digest sha256:{'0' * 64}")
     assert told.returncode in {64, 77}
-    assert demo.json("broker@approver", f"show --json {card['id']}")["state"] == "pending"
+    assert demo.json("broker@approver", f"show --json {card['id']}")[0]["state"] == "pending"
     asking.terminate()
     asking.communicate(timeout=30)
 
@@ -75,7 +75,7 @@ def test_ending_the_client_withdraws_the_request(demo: Demo) -> None:
     asking.kill()
     asking.communicate(timeout=30)
     for _ in range(100):
-        state = demo.json("broker@approver", f"show --json {card['id']}")["state"]
+        state = demo.json("broker@approver", f"show --json {card['id']}")[0]["state"]
         if state != "pending":
             break
     assert state == "withdrawn"

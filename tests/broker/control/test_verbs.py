@@ -86,7 +86,7 @@ def test_text_from_others_is_shown_and_not_obeyed() -> None:
         "approvals": [],
         "statement": "SELECT '\x1b]0;PWNED\x07\u202e'",
     }
-    shown = verbs.safe(verbs.show(card))
+    shown = verbs.safe(verbs.show([card]))
     assert "\x1b" not in shown
     assert "⟨1B⟩" in shown
     assert "\u202e" not in shown

@@ -61,7 +61,7 @@ def test_a_long_statement_is_cut_and_says_so_but_its_digest_is_whole() -> None:
     commands = tuple(Part(command=("€" * 9000, str(n))) for n in range(100))
     verdict = Verdict(Answer.DENY, "r", "because", Facts(commands))
     statement = Statement(Language.SHELL, "\U0001f600" * 100_000)
-    event = events.judged(session(), statement, verdict, shown=statement.text)
+    event = events.judged(session(), statement, verdict, redact=str)
     data = encode(event, HERE, ID)
     assert len(data) <= ENTRY_LIMIT
     entry = decode(data, 7)

@@ -10,6 +10,7 @@ from asyncssh.packet import String, UInt32, UInt64
 
 from broker.identity.certificate import issue
 from broker.identity.openssh import parse
+from tests.broker.identity.samples import ssh_key
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -81,3 +82,14 @@ def issue_any(key: asyncssh.SSHKey) -> asyncssh.SSHCertificate:
     """Some certificate object for this key, whose bytes are then replaced."""
     ca = asyncssh.generate_private_key("ssh-ed25519")
     return ca.generate_user_certificate(key, "x")
+
+
+def security_key(kind: str) -> asyncssh.SSHKey:
+    """The public half of a key in hardware: its format has an application beside the key."""
+    if kind == "ed25519":
+        name, curve, point = "sk-ssh-ed25519@openssh.com", b"", ssh_key().public_data[-32:]
+    else:
+        name, curve = "sk-ecdsa-sha2-nistp256@openssh.com", String("nistp256")
+        point = ssh_key("ecdsa-sha2-nistp256").public_data[-65:]
+    data = String(name) + curve + String(point) + String("ssh:")
+    return asyncssh.public_key.decode_ssh_public_key(data)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from broker.errors import IdentityRefused
 from broker.identity.certificate import issue, issue_host, issue_target, new_serial, read
 from broker.identity.openssh import EXTENSION
-from tests.broker.identity.forging import Forged, forge
+from tests.broker.identity.forging import Forged, forge, security_key
 from tests.broker.identity.samples import ANN, NOW, ssh_key
 
 if TYPE_CHECKING:
@@ -63,17 +63,6 @@ def test_other_kinds_of_ca_never_sign_with_sha1(algorithm: str) -> None:
     cert = made(ca=ca)
     assert read(cert, [ca.convert_to_public()], NOW, None).name == ANN.name
     assert b"rsa-sha2-512" in cert.public_data or algorithm != "ssh-rsa"
-
-
-def security_key(kind: str) -> asyncssh.SSHKey:
-    """The public half of a key in hardware: its format has an application beside the key."""
-    if kind == "ed25519":
-        name, curve, point = "sk-ssh-ed25519@openssh.com", b"", ssh_key().public_data[-32:]
-    else:
-        name, curve = "sk-ecdsa-sha2-nistp256@openssh.com", String("nistp256")
-        point = ssh_key("ecdsa-sha2-nistp256").public_data[-65:]
-    data = String(name) + curve + String(point) + String("ssh:")
-    return asyncssh.public_key.decode_ssh_public_key(data)
 
 
 @pytest.mark.parametrize("kind", ["ed25519", "ecdsa"])

@@ -105,6 +105,12 @@ def test_refused(changes: dict[str, object], said: str) -> None:
         identity_from(issuer(), claims(**changes))
 
 
+@pytest.mark.parametrize("actor", ["dependabot[bot]", "group:dba", "a b", "x" * 201])
+def test_whom_it_acts_for_is_a_name_too(actor: str) -> None:
+    with pytest.raises(IdentityRefused, match=r"the name of the person that it acts for"):
+        identity_from(GITHUB, RUN | {"actor": actor})
+
+
 def test_a_claim_cannot_smuggle_a_group() -> None:
     with pytest.raises(IdentityRefused, match="the group name 'repo:acme/x ci'"):
         identity_from(
@@ -163,12 +169,16 @@ def test_what_cannot_be_shown_is_not_kept(value: str) -> None:
         identity_from(issuer(keep=("a",)), claims(a=value))
 
 
-@pytest.mark.parametrize("template", ["{a", "a}", "{}", "{{a}}", "a b{c}", "a\n{c}", "*{c}"])
+@pytest.mark.parametrize(
+    "template", ['{"a}', '{a"b"}', '{"a".}', "{a", "a}", "{}", "{{a}}", "a b{c}", "a\n{c}", "*{c}"]
+)
 def test_bad_templates(template: str) -> None:
     assert template_problem(template) is not None
 
 
-@pytest.mark.parametrize("template", ["{a}", "x/{a.b}@{c}", "plain", "{https://x/y}"])
+@pytest.mark.parametrize(
+    "template", ['{"a.b".c}-{"d"}', "{a}", "x/{a.b}@{c}", "plain", "{https://x/y}"]
+)
 def test_good_templates(template: str) -> None:
     assert template_problem(template) is None
 

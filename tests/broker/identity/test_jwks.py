@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -11,10 +12,10 @@ import pytest
 from broker.errors import IdentityRefused, TryLater
 from broker.identity import jwks
 from broker.identity.jwks import SIZE_LIMIT, KeySource, new_client
-from tests.broker.identity.samples import URL, issuer, jwk
+from tests.broker.identity.samples import NOW, URL, issuer, jwk
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator
 
 CORP = issuer()
 DISCOVERY = f"{URL}/.well-known/openid-configuration"
@@ -58,11 +59,14 @@ class Time:
     def __call__(self) -> float:
         return self.now
 
+    def clock(self) -> datetime:
+        return NOW + timedelta(seconds=self.now - 1000.0)
+
 
 @asynccontextmanager
-async def source(provider: Provider, time: Callable[[], float]) -> AsyncIterator[KeySource]:
+async def source(provider: Provider, time: Time) -> AsyncIterator[KeySource]:
     async with httpx.AsyncClient(transport=httpx.MockTransport(provider)) as client:
-        yield KeySource(client, monotonic=time)
+        yield KeySource(client, monotonic=time, clock=time.clock)
 
 
 async def test_keys_are_kept_for_ten_minutes() -> None:
@@ -78,14 +82,63 @@ async def test_keys_are_kept_for_ten_minutes() -> None:
         assert len(provider.asked) == 4
 
 
+async def test_a_key_that_was_taken_back_stops_working_within_ten_minutes() -> None:
+    provider, time = Provider(), Time()
+    async with source(provider, time) as keys:
+        await keys.keys_for(CORP, "k1")
+        provider.keys = {"keys": [jwk("ES256", "k2")]}
+        time.now += 600
+        with pytest.raises(IdentityRefused, match="has no key with the id"):
+            await keys.keys_for(CORP, "k1")
+
+
 async def test_a_key_that_was_taken_back_stops_working_even_when_the_issuer_is_down() -> None:
     provider, time = Provider(), Time()
     async with source(provider, time) as keys:
         await keys.keys_for(CORP, "k1")
-        time.now += 600
         provider.error = httpx.ConnectError("no")
-        with pytest.raises(TryLater, match="cannot reach the issuer corp"):
+        time.now += 3599
+        await keys.keys_for(CORP, "k1")
+        time.now += 1
+        said = "cannot reach the issuer corp .*; no token of its can be checked until it answers"
+        with pytest.raises(TryLater, match=said):
             await keys.keys_for(CORP, "k1")
+        with pytest.raises(TryLater, match="cannot reach"):
+            await keys.keys_for(issuer(keys_life=timedelta(minutes=10)), None)
+
+
+async def test_old_keys_work_on_while_the_issuer_is_down_and_it_says_until_when(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    provider, time = Provider(), Time()
+    async with source(provider, time) as keys:
+        await keys.keys_for(CORP, "k1")
+        provider.error = httpx.ConnectError("no")
+        time.now += 900
+        for _ in range(5):
+            assert list(await keys.keys_for(CORP, "k1")) == ["k1"]
+        assert len(provider.asked) == 3, "asked again once, and not by every login"
+        assert len(caplog.messages) == 1
+        assert caplog.messages[0].endswith("known already are good until 2026-03-01 13:00:00Z")
+        time.now += 30
+        provider.error = None
+        provider.keys = {"keys": [jwk("ES256", "k2")]}
+        assert list(await keys.keys_for(CORP, "k2")) == ["k2"]
+
+
+async def test_an_issuer_that_hangs_does_not_hold_up_every_login() -> None:
+    time = Time()
+
+    class Hanging(Provider):
+        def __call__(self, request: httpx.Request) -> httpx.Response:
+            time.now += 5
+            raise httpx.ConnectTimeout("slow")
+
+    async with source(Hanging(), time) as keys:
+        for _ in range(3):
+            with pytest.raises(TryLater, match="no answer within"):
+                await keys.keys_for(CORP, "k1")
+    assert time.now == 1005, "only the first one waited"
 
 
 async def test_an_unknown_key_is_looked_for_at_most_once_in_30_s() -> None:
@@ -95,12 +148,20 @@ async def test_an_unknown_key_is_looked_for_at_most_once_in_30_s() -> None:
         for _ in range(50):
             with pytest.raises(IdentityRefused, match="has no key with the id"):
                 await keys.keys_for(CORP, "stranger")
-        assert len(provider.asked) == 2
+        assert len(provider.asked) == 4, "each time asks for discovery and keys"
         time.now += 30
         provider.keys = {"keys": [jwk("ES256", "k2")]}
         assert list(await keys.keys_for(CORP, "k2")) == ["k2"]
         with pytest.raises(IdentityRefused):
             await keys.keys_for(CORP, "k1")
+
+
+async def test_a_key_rotated_just_after_a_fetch_is_found_at_once() -> None:
+    provider, time = Provider(), Time()
+    async with source(provider, time) as keys:
+        await keys.keys_for(CORP, "k1")
+        provider.keys = {"keys": [jwk("ES256", "k2")]}
+        assert list(await keys.keys_for(CORP, "k2")) == ["k2"]
 
 
 async def test_a_failing_issuer_is_not_asked_by_every_login() -> None:
@@ -122,9 +183,38 @@ async def test_known_keys_work_on_while_the_issuer_is_down() -> None:
         await keys.keys_for(CORP, "k1")
         time.now += 60
         provider.error = httpx.ConnectError("no")
-        with pytest.raises(TryLater, match="the keys known already are good for 540 s more"):
+        with pytest.raises(
+            TryLater, match="its keys known already are good until 2026-03-01 13:00:00Z"
+        ):
             await keys.keys_for(CORP, "k2")
         assert await keys.keys_for(CORP, "k1")
+
+
+async def test_an_issuer_that_hangs_does_not_hold_up_another() -> None:
+    provider, asked, released = Provider(), asyncio.Event(), asyncio.Event()
+
+    async def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "other.example":
+            asked.set()
+            await released.wait()
+            raise httpx.ConnectError("no")
+        return provider(request)
+
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client,
+        asyncio.TaskGroup() as tasks,
+    ):
+        keys = KeySource(client)
+
+        async def hang() -> None:
+            with pytest.raises(TryLater, match="cannot reach the issuer other"):
+                await keys.keys_for(issuer(name="other", issuer="https://other.example"), "k1")
+
+        tasks.create_task(hang())
+        async with asyncio.timeout(5):
+            await asked.wait()
+            assert list(await keys.keys_for(CORP, "k1")) == ["k1"]
+        released.set()
 
 
 async def test_logins_that_come_together_ask_once() -> None:

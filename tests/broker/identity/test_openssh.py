@@ -12,6 +12,7 @@ from broker.identity.openssh import (
     Terms,
     check_key,
     check_signer,
+    is_damaged_certificate,
     parse,
     sign,
     single,
@@ -91,3 +92,12 @@ def test_private_and_public_keys_are_checked_alike() -> None:
         with pytest.raises(IdentityRefused):
             check_key(key)
     check_key(ssh_key("ssh-rsa"))
+
+
+def test_what_calls_itself_a_certificate_and_is_none() -> None:
+    cert = asyncssh.import_certificate(sign(CA, ssh_key(name="k"), TERMS)).public_data
+    assert not is_damaged_certificate(cert)
+    for other in (ssh_key(name="k").public_data, b"", b"\xff\xff\xff\xff", b"\0\0\0\7ssh-rsa"):
+        assert not is_damaged_certificate(other)
+    for damaged in (cert.replace(b"permit", b"Permit"), cert[:-1], cert + b"x", cert[:40]):
+        assert is_damaged_certificate(damaged)

@@ -179,6 +179,9 @@ AT = int(NOW.timestamp())
         ({"aud": {"interlock": 1}}, "does not say whom it is for"),
         ({"aud": ["interlock", "other"]}, "for several audiences"),
         ({"aud": ["interlock", "other"], "azp": "other"}, "for several audiences"),
+        ({"azp": "other"}, "asked for by another client"),
+        ({"azp": ["cli"]}, "asked for by another client"),
+        ({"azp": ""}, "asked for by another client"),
         ({"exp": None}, "no valid time in its claim exp"),
         ({"iat": None}, "no valid time in its claim iat"),
         ({"exp": AT - 30}, "the token has expired"),
@@ -213,6 +216,16 @@ def test_refused(changes: dict[str, object], said: str) -> None:
 )
 def test_accepted(changes: dict[str, object]) -> None:
     assert check(token(claims(**changes)))["email"] == "ann@example.com"
+
+
+def test_a_workload_names_itself_as_the_party_that_asked() -> None:
+    itself = {"azp": "117171717171717171717", "sub": "117171717171717171717"}
+    assert check(token(claims(**itself)), client_id=None)["azp"] == itself["azp"]
+
+
+@pytest.mark.parametrize("kind", ["JWT", "jwt", "JOSE"])
+def test_a_plain_token_may_say_so(kind: str) -> None:
+    assert check(token(headers={"kid": "k1", "typ": kind}))["sub"] == "u-1"
 
 
 def test_without_skew_the_second_counts() -> None:

@@ -215,3 +215,19 @@ def test_without_rules_nothing_is_done() -> None:
     assert not plan.active
     assert plan.apply([b"alice@example.com"]) == [b"alice@example.com"]
     assert mask.text(b"alice@example.com") == b"alice@example.com"
+
+
+@pytest.mark.parametrize(
+    ("type_oid", "table", "expected"),
+    [(TEXT, 8, b"ann"), (TEXT, 9, b"***"), (INT4, 9, b"ann"), (TEXT, 0, b"ann")],
+)
+def test_a_table_that_nobody_knew_may_hold_copies_of_masked_values(
+    type_oid: int, table: int, expected: bytes
+) -> None:
+    masked_columns = {(7, 2): Style.REDACT}
+    mask = RowMask(Masking(), masked_columns, b"", tables={7, 8})
+    plan = mask.plan([column(type_oid, table=table, attnum=1 if table else 0)], tainted=False)
+    assert plan.apply([b"ann"]) == [expected]
+    nothing_masked = RowMask(Masking(), {}, b"", tables=set())
+    plan = nothing_masked.plan([column(TEXT, table=9, attnum=1)], tainted=False)
+    assert plan.apply([b"ann"]) == [b"ann"]

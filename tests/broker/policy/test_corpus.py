@@ -58,10 +58,10 @@ POLICIES: dict[str, list[Rule]] = {
     "no psql shell or file meta-commands": [allow()],
 }
 
-WIRE = "a sequence of protocol messages: the wire's tests"
-STARTUP = "the start-up packet: the wire's tests"
-PSQL = "psql takes its input apart before the wire sees it: the console's tests"
-MASK = "the column's lineage decides, not the verdict: the masker's tests"
+WIRE = "a sequence of protocol messages: tests/e2e/test_attacks_sql.py and the wire's tests"
+STARTUP = "the start-up packet: tests/e2e/test_attacks_sql.py"
+PSQL = "psql takes its input apart before the wire sees it: tests/e2e/test_attacks_sql.py"
+MASK = "the column decides, not the verdict: tests/broker/postgres/test_masked_columns.py"
 
 _SKIPPED = {
     WIRE: """binary-format ext-parse-fails-old-stays ext-pipeline-after-deny ext-reuse-name

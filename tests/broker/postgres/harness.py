@@ -12,7 +12,10 @@ import psycopg
 
 from broker.errors import InterlockError, Unparsable
 from broker.gate import Gate
+from broker.mask.rows import RowMask
+from broker.mask.rules import Masking
 from broker.model import Answer, Facts, Part, Verdict
+from broker.postgres import catalogue
 from broker.postgres.cancel import Cancels
 from broker.postgres.relay import relay
 from broker.postgres.startup import DuplexOverStreams
@@ -21,8 +24,9 @@ from tests.broker.wire.masker import LineMask, SeenMask
 from tests.fakes import ALICE, NOON, FakeAudit, FakeRecorder, Journal, session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable, Mapping
 
+    from broker.mask.rules import Style
     from broker.model import Session, Statement
     from broker.ports import Notice
     from tests.fixtures.postgres import PostgresServer
@@ -49,6 +53,10 @@ def judge(statement: Statement) -> Verdict:
         return Verdict(Answer.REVIEW, "two-eyes", "needs approval", facts, ("group:dba",))
     limit = 5 if "limited" in text else None
     return Verdict(Answer.ALLOW, "reads", "may read", facts, max_rows=limit)
+
+
+def reads_customers(facts: Facts) -> bool:
+    return "public.customers" in facts.tables
 
 
 @dataclass
@@ -91,6 +99,8 @@ class Front:
     mask: SeenMask = field(default_factory=SeenMask)
     journal: Journal = field(default_factory=Journal)
     cancels: Cancels = field(default_factory=Cancels)
+    rules: Mapping[str, Style] = field(default_factory=dict)  # masked columns, for the real mask
+    judge: Callable[[Statement], Verdict] = judge
     ended: asyncio.Queue[InterlockError | None] = field(default_factory=asyncio.Queue)
     port: int = 0
     open: int = 0
@@ -103,7 +113,7 @@ class Front:
     def gate(self) -> Gate:
         return Gate(
             session(),
-            judge=judge,
+            judge=self.judge,
             reviews=self.desk,
             audit=self.audit,
             recorder=self.recorder,
@@ -118,15 +128,17 @@ class Front:
         try:
             target = self.server.target(self.dbname, self.sslmode)
             upstream = await connect(target, self.server.app_password, SETTINGS)
+            masked = await catalogue.masked(upstream, self.rules, "orders")
+            real = RowMask(Masking(), masked.styles, b"", tables=masked.tables)
             await relay(
                 DuplexOverStreams(reader, writer),
                 upstream,
                 self.gate(),
-                mask=self.mask,
+                mask=real if self.rules else self.mask,
                 cancels=self.cancels,
                 identity=replace(ALICE),
                 transcribe=self.transcribe,
-                tainted=lambda facts: "public.customers" in facts.tables,
+                tainted=masked.tainted if self.rules else reads_customers,
             )
         except InterlockError as error:
             ended = error

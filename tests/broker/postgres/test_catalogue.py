@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from broker.mask.rules import Style
 from broker.model import Facts, Part
-from broker.postgres.catalogue import MaskedColumn, masked_columns, tainted
+from broker.postgres.catalogue import Masked, masked
 from broker.postgres.upstream import connect
 from tests.broker.postgres.harness import SETTINGS
 
@@ -18,46 +19,91 @@ PARTITIONED = """
 CREATE TABLE people (id int, ssn text) PARTITION BY LIST (id);
 CREATE TABLE people_1 PARTITION OF people FOR VALUES IN (1);
 CREATE VIEW contacts_2 AS SELECT upper(mail) AS loud FROM contacts;
+CREATE TABLE "odd.name" (id int);
+"""
+NAMES = """
+SELECT a.attrelid::int, a.attnum::int, c.relname || '.' || a.attname
+FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
 """
 
 
-async def found(postgres: PostgresServer, dbname: str, *patterns: str) -> set[str]:
+async def found(postgres: PostgresServer, dbname: str, rules: dict[str, Style]) -> Masked:
     upstream = await connect(postgres.target(dbname), postgres.app_password, SETTINGS)
-    columns = await masked_columns(upstream, patterns)
+    answer = await masked(upstream, rules, "shop")
     await upstream.close()
-    return {f"{c.schema}.{c.table}.{c.column}={c.pattern}" for c in columns}
+    return answer
+
+
+def named(postgres: PostgresServer, dbname: str, answer: Masked) -> dict[str, Style]:
+    names = {(oid, number): str(name) for oid, number, name in postgres.execute(NAMES, dbname)}
+    return {names[column]: style for column, style in answer.styles.items()}
 
 
 async def test_columns_are_found_by_pattern_and_followed_through_views_and_partitions(
     postgres: PostgresServer, orders: str
 ) -> None:
     postgres.execute(PARTITIONED, orders)
-    email = "public.customers.email"
-    assert await found(postgres, orders, email, "*.people.ssn") == {
-        f"public.customers.email={email}",
-        f"public.contacts.id={email}",
-        f"public.contacts.mail={email}",
-        f"public.contacts_2.loud={email}",
-        "public.people.ssn=*.people.ssn",
-        "public.people_1.ssn=*.people.ssn",
+    rules = {"shop:public.customers.email": Style.PARTIAL, "*:*.people.ssn": Style.REDACT}
+    answer = await found(postgres, orders, rules)
+    assert named(postgres, orders, answer) == {
+        "customers.email": Style.PARTIAL,
+        "contacts.id": Style.PARTIAL,
+        "contacts.mail": Style.PARTIAL,
+        "contacts_2.loud": Style.PARTIAL,
+        "people.ssn": Style.REDACT,
+        "people_1.ssn": Style.REDACT,
     }
+    assert {"public.orders", 'public."odd.name"', "pg_catalog.pg_class"} <= answer.clean
+    assert answer.clean.isdisjoint({"public.customers", "public.contacts", "public.people_1"})
 
 
-async def test_the_first_pattern_counts(postgres: PostgresServer, orders: str) -> None:
-    assert await found(postgres, orders, "public.customers.ssn", "*.*.ssn") == {
-        "public.customers.ssn=public.customers.ssn"
-    }
+@pytest.mark.parametrize("target", ["shop", "*", "sh*"])
+async def test_a_target_may_be_named_by_a_pattern(
+    postgres: PostgresServer, orders: str, target: str
+) -> None:
+    answer = await found(postgres, orders, {f"{target}:public.customers.ssn": Style.REDACT})
+    assert named(postgres, orders, answer) == {"customers.ssn": Style.REDACT}
+
+
+async def test_the_strictest_style_counts_also_in_a_view_of_several_columns(
+    postgres: PostgresServer, orders: str
+) -> None:
+    postgres.execute("CREATE VIEW both_of AS SELECT email || ssn AS x FROM customers", orders)
+    partial = {"shop:*.customers.*": Style.PARTIAL}
+    strict = {"*:public.customers.ssn": Style.REDACT}
+    for rules in (partial | strict, strict | partial):
+        styles = named(postgres, orders, await found(postgres, orders, rules))
+        assert styles["customers.ssn"] is Style.REDACT
+        assert styles["customers.email"] is Style.PARTIAL
+        assert styles["both_of.x"] is Style.REDACT
 
 
 async def test_no_rule_no_question(postgres: PostgresServer, orders: str) -> None:
     mark = postgres.log_mark()
-    assert await found(postgres, orders) == set()
+    answer = await found(postgres, orders, {"other:public.customers.email": Style.REDACT})
+    assert answer == Masked()
     assert "pg_attribute" not in postgres.logged_since(mark)
 
 
-def test_a_statement_is_tainted_by_its_tables() -> None:
-    columns = (MaskedColumn(1, 1, "public", "customers", "email", "p"),)
-    reads = Facts((Part("select", table="public.orders"), Part("select", table="public.customers")))
-    assert tainted(reads, columns)
-    assert not tainted(Facts((Part("select", table="other.customers"),)), columns)
-    assert not tainted(reads, ())
+CLEAN = Masked({(1, 1): Style.REDACT}, frozenset({1, 2}), frozenset({"public.orders"}))
+
+
+@pytest.mark.parametrize(
+    ("part", "tainted"),
+    [
+        (Part("select", table="public.orders"), False),
+        (Part("select", function="lower", implied=True), False),
+        (Part("select"), False),
+        (Part("select", table="public.customers"), True),
+        (Part("select", table="public.made_since"), True),
+        (Part("select", function="find_customer", explicit=True), True),
+        (Part("do", object="code block", explicit=True), True),
+        (Part("call", object="procedure p", explicit=True), True),
+    ],
+)
+def test_a_statement_is_tainted_unless_all_it_touches_is_known_to_be_clean(
+    part: Part, tainted: bool
+) -> None:
+    facts = Facts((Part("select", table="public.orders"), part))
+    assert CLEAN.tainted(facts) is tainted
+    assert not Masked().tainted(facts)

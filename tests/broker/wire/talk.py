@@ -18,7 +18,9 @@ Z_IDLE = messages.ready("I")
 class Talk:
     """A conversation with everything that came out of it."""
 
-    def __init__(self, mask: SeenMask | None = None, dbname: str | None = None) -> None:
+    def __init__(
+        self, mask: SeenMask | None = None, dbname: str | None = None, marker: bytes = b""
+    ) -> None:
         self.mask = mask or SeenMask(active=False)
         self.conversation = Conversation(
             self.mask,
@@ -26,6 +28,7 @@ class Talk:
             say=lambda verdict: f"interlock: denied by {verdict.rule}: {verdict.reason}",
             settings=IN_SETTINGS,
             dbname=dbname,
+            marker=marker,
         )
         self.server = b""
         self.client = b""

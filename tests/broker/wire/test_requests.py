@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from broker.errors import ProtocolError
+from broker.model import Answer, Facts, Part, Verdict
 from broker.wire import frontend, messages, notices
 from broker.wire.actions import Close, Judge, Refuse, Withdraw
+from tests.broker.wire.masker import SeenMask
 from tests.broker.wire.talk import (
     ALLOW,
     DENY,
@@ -156,7 +158,6 @@ def test_sql_cannot_put_another_statement_behind_a_known_name() -> None:
         frontend.bind(b"", b"x"),
         frontend.execute(b"cursor"),
         messages.describe("S", "x"),
-        messages.describe("P", "cursor"),
     ],
 )
 def test_names_made_by_sql_cannot_be_used_by_messages(message: bytes) -> None:
@@ -165,6 +166,51 @@ def test_names_made_by_sql_cannot_be_used_by_messages(message: bytes) -> None:
     assert b"interlock_refused_" in stand_in.body
     talk.answers(syntax_error(stand_in)).says(messages.SYNC).answers(Z_IDLE)
     assert error_of(talk.seen()[0])[0] in {"26000", "34000"}
+
+
+def test_a_cursor_of_sql_may_be_described_but_not_run() -> None:
+    talk = Talk().says(messages.describe("P", "cursor"), frontend.execute(b"cursor"))
+    described, stand_in = talk.sent()
+    assert described.frame == messages.describe("P", "cursor")
+    assert b"interlock_refused_" in stand_in.body
+
+
+def test_a_copy_is_waited_for_so_that_it_can_be_refused_in_its_place() -> None:
+    talk = Talk().says(messages.parse("", "COPY t TO STDOUT"), PLAIN_BIND, EXECUTE, messages.SYNC)
+    assert kinds(talk.judged().sent()) == "PBDEH"
+    talk.answers(ONE, TWO, NO_DATA, messages.frame("H", b"\1\0\0"))
+    talk.answers(messages.frame("c"), messages.command_complete("COPY 0"))
+    talk._take(list(talk.conversation.cancelled()))
+    stand_in = talk.sent()[0]
+    talk.answers(syntax_error(stand_in))
+    assert kinds(talk.sent()) == "S"
+    talk.answers(Z_IDLE)
+    assert kinds(talk.seen()) == "12EZ"
+
+
+def test_a_statement_prepared_early_has_the_terms_of_what_ran_since() -> None:
+    talk = Talk(SeenMask())
+    later = Verdict(Answer.ALLOW, "r", "", Facts((Part("cursor"),)))
+    talk.says(messages.parse("f", "FETCH c"), messages.SYNC).judged(later).answers(ONE, Z_IDLE)
+    secret = Facts((Part("cursor", table="public.customers"),))
+    talk.says(messages.query("DECLARE c CURSOR FOR SELECT reverse(email) FROM customers"))
+    talk.judged(Verdict(Answer.ALLOW, "r", "", secret, max_rows=1))
+    talk.answers(messages.command_complete("DECLARE CURSOR"), messages.ready("T"))
+    talk.says(frontend.bind(b"", b"f"), EXECUTE)
+    rows = messages.row_description([("reverse", 0, 0, 25, False)])
+    talk.answers(TWO, rows, *[messages.data_row([b"gro.x"])] * 2)
+    assert talk.mask.planned == [(["reverse"], True)]
+    assert kinds(talk.seen()).count("D") == 1
+
+
+def test_the_marker_of_a_console_is_refused_without_repeating_it() -> None:
+    talk = Talk(marker=b"s3cret")
+    talk.says(messages.query("SELECT 's3cret1%R'"))
+    (refuse,) = talk.other
+    assert isinstance(refuse, Refuse)
+    assert refuse.verdict.answer is Answer.DENY
+    assert "s3cret" not in refuse.statement.text + refuse.verdict.reason
+    assert not talk.sent()
 
 
 def test_names_that_the_server_would_cut_are_refused() -> None:
@@ -209,7 +255,7 @@ def test_copy_in_takes_nothing_but_data() -> None:
     talk = Talk().says(messages.query("COPY t FROM STDIN")).judged()
     talk.answers(messages.frame("G", b"\0\0\0"))
     talk.says(messages.frame("d", b"9\n"), messages.SYNC, messages.frame("c"))
-    assert kinds(talk.sent()) == "Qdc"
+    assert kinds(talk.sent()) == "QdcH"
     talk.answers(messages.command_complete("COPY 1"), Z_IDLE)
     assert kinds(talk.seen()) == "GCZ"
 

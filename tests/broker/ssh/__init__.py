@@ -1,0 +1,1 @@
+"""The front door, piece by piece."""
