@@ -33,4 +33,5 @@ def set_up(form: str) -> None:
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("interlock").setLevel(logging.INFO)
-    logging.getLogger("asyncssh").setLevel(logging.ERROR)  # a peer's mistakes are not our errors
+    for peers in ("asyncssh", "asyncio"):  # a peer's mistakes, and writes to clients that left
+        logging.getLogger(peers).setLevel(logging.ERROR)

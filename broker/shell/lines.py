@@ -157,8 +157,11 @@ class Lines:
             return await self._refused(statement, why)
         return verdict
 
-    async def _refused(self, statement: Statement, why: str) -> Verdict:
-        verdict = self.gate.refuse(statement, Verdict(Answer.DENY, "grammar", why))
+    async def _refused(
+        self, statement: Statement, why: str, *, unparsable: bool = False
+    ) -> Verdict:
+        denied = Verdict(Answer.DENY, "grammar", why, unparsable=unparsable)
+        verdict = self.gate.refuse(statement, denied)
         await self.asking.refused(statement, verdict)
         return verdict
 
@@ -171,7 +174,7 @@ class Lines:
         try:
             check_text(text)
         except Unparsable as error:
-            await self._refused(statement, str(error))
+            await self._refused(statement, str(error), unparsable=True)
             return self.refusal_code
         if "\n" in text:
             await self._refused(statement, "one line at a time")
