@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from broker.cli import demo, evidence, keys, policy, serve
 from broker.errors import ConfigError, ExitCode, InterlockError
@@ -63,7 +63,7 @@ def parser() -> argparse.ArgumentParser:
 class _Words(argparse.ArgumentParser):
     """argparse with the contract's exit code for wrong usage."""
 
-    def error(self, message: str) -> None:  # type: ignore[override]
+    def error(self, message: str) -> NoReturn:
         """A wrong word: the sentence, and 64."""
         self.exit(ExitCode.USAGE, f"interlock: {message}; try: {self.prog} --help\n")
 
