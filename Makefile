@@ -3,6 +3,8 @@
 
 VENV := .venv
 BIN := $(VENV)/bin
+# The tests wait for processes more than they compute; a file's fixtures stay in one worker.
+PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile
 
 setup: $(VENV)/.ready
 
@@ -14,14 +16,14 @@ demo: setup            ## a whole broker with sample data; Ctrl-C removes it
 	@$(BIN)/interlock demo $(DEMO)
 
 test: setup            ## every test, with real ssh, sshd, psql, postgres
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 check: setup           ## what CI runs: format, lint, types, contracts, tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 fix: setup             ## format and mend what can be mended
 	$(BIN)/ruff format .

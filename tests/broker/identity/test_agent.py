@@ -8,6 +8,7 @@ import subprocess
 import threading
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import count
 from typing import TYPE_CHECKING
 
 import asyncssh
@@ -166,6 +167,7 @@ CA = ssh_key(name="ca in agent")
         (b"\0\0\0\x50\x0e", "it closed the connection"),
         (b"\xff\xff\xff\xff", "its answer is too long"),
     ],
+    ids=count(),  # their bytes are new at each run
 )
 def test_a_bad_answer_is_no_signature(tmp_path: Path, answer: bytes, said: str) -> None:
     custody = InAgent(CA.get_fingerprint(), tmp_path / "s")
@@ -186,6 +188,7 @@ def test_a_bad_answer_is_no_signature(tmp_path: Path, answer: bytes, said: str) 
         String(Byte(5)),
         b"",
     ],
+    ids=count(),  # their bytes are new at each run
 )
 def test_a_list_without_the_key_is_a_sentence(tmp_path: Path, answer: bytes) -> None:
     with lying(tmp_path / "s", answer), pytest.raises(InterlockError, match=r"^user_ca: "):
