@@ -67,10 +67,16 @@ def parse(command: str) -> argparse.Namespace:
 
 
 def _statement(rest: str) -> tuple[str | None, bool]:
-    """A statement as it came, without quotes around all of it; and was --json after it?"""
+    """A statement as it came, without quotes around all of it; and was --json beside it?
+
+    Before a statement on the same line it is no comment: then there would be no statement.
+    """
     text = rest.strip()
-    as_json = text == "--json" or text.endswith(" --json")
-    text = text.removesuffix("--json").rstrip() if as_json else text
+    before = re.match(r"--json[ \t]+", text)
+    text = text[before.end() :] if before else text
+    after = text == "--json" or text.endswith(" --json")
+    text = text.removesuffix("--json").rstrip() if after else text
+    as_json = after or before is not None
     if text[:1] in {"'", '"'}:
         try:
             words = shlex.split(text)

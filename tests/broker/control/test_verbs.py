@@ -22,6 +22,8 @@ from broker.errors import UsageError
         ("check orders 'SELECT 1'", "orders", "SELECT 1", False),
         ("check --json orders SELECT 1", "orders", "SELECT 1", True),
         ("check orders SELECT 1 --json", "orders", "SELECT 1", True),
+        ("check orders --json SELECT 1", "orders", "SELECT 1", True),
+        ("check orders --json\nSELECT 1", "orders", "--json\nSELECT 1", False),
         ("check orders 'a' 'b'", "orders", "'a' 'b'", False),
         ("check orders", "orders", None, False),
         ("check orders --json", "orders", None, True),
