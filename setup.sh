@@ -15,7 +15,7 @@ if [ -z "$python" ]; then
 fi
 [ -n "$python" ] || { echo "interlock: Python 3.11 or newer is needed" >&2; exit 69; }
 
-if [ -f "$(dirname "$0")/.git/HEAD" ]; then groups=; else groups=--no-dev; fi
+if [ -e "$(dirname "$0")/.git" ]; then groups=; else groups=--no-dev; fi
 uv=$(command -v uv || true)
 if [ -z "$uv" ]; then
     if [ ! -x "$venv/bin/python" ]; then
