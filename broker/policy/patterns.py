@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 MARK = "⟨"
 ANY, ONE, ALL = "⟨*⟩", "⟨?⟩", "⟨**⟩"
 """Marks in what is judged, for what only the target knows: any characters but slashes, one of
-them, and any characters at all. Only a deny or a review reads them.
+them, and any characters at all. Only a deny or a review reads them. Another text after the first
+sign is a word that nobody knows: what allows meets it by a bare `*` or `**` alone.
 """
 
 BARE = frozenset({"*", "**", "*.*", "**.*", "*.**"})
@@ -134,6 +135,8 @@ def command(pattern: str, words: Sequence[str], fit: Fit = Fit.EXACT) -> bool:
 def _word(pattern: str, word: str) -> bool:
     if pattern == "*":
         return True
+    if MARK in word:
+        return False  # what only the target knows may be anything, this pattern or not
     if "*" in pattern and ".." in word.split("/"):
         return False  # a way out of the directory that the pattern speaks of
     return path(pattern, word)

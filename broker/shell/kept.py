@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from broker.console.telling import PREFIX, visible
 from broker.policy.shell import emit
-from broker.policy.shell.tree import Export, Simple, Text, Word
+from broker.policy.shell.tree import Assign, Export, Simple, Text, Word
 from broker.shell.outlet import Outlet
 
 if TYPE_CHECKING:
@@ -47,6 +47,8 @@ class Kept:
         """How to carry this line out, or None when the target runs it."""
         if isinstance(node, Export):
             return partial(self._export, node)
+        if isinstance(node, Assign):
+            return partial(self._assign, node)
         if not isinstance(node, Simple) or node.redirects or node.variables or not node.words:
             return None
         arguments = node.words[1:]
@@ -65,6 +67,11 @@ class Kept:
 
     async def _export(self, node: Export) -> int:
         self._lines.place = self._lines.place.exporting(node.variables)
+        return 0
+
+    async def _assign(self, node: Assign) -> int:
+        variables = tuple((name, word.text) for name, word in node.variables)
+        self._lines.place = self._lines.place.assigning(variables)
         return 0
 
     async def _unset(self, names: tuple[Word, ...]) -> int:

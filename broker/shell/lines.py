@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from broker.errors import ExitCode, Unparsable
 from broker.model import Answer, Language, Statement, Verdict
 from broker.policy.shell import Refused, at_home, build, check_text, emit, facts
-from broker.policy.shell.tree import Sequence, Simple
+from broker.policy.shell.scope import STATUS
+from broker.policy.shell.tree import Assign, Sequence, Simple
 from broker.shell.asking import Ahead, Asking
 from broker.shell.kept import Kept
 from broker.shell.outlet import Outlet
 from broker.shell.place import Place
 from broker.shell.runner import Controls, one_error
+from broker.shell.scripts import arguments_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +43,9 @@ class Lines:
         target: SshTarget | CommandTarget,
         runner: Runner,
         parser: ShellParser,
+        arguments: tuple[str, ...] = (),
     ) -> None:
+        self._arguments = {str(at): text for at, text in enumerate(arguments, 1)}
         self.client = client
         self.target = target
         self.place = Place()
@@ -112,6 +116,11 @@ class Lines:
         """What a text still needs (see `ShellParser.unfinished`), or None."""
         return None if self.target.shell == "patterns" else self._parser.unfinished(text)
 
+    def script(self, text: str) -> tuple[str, ...] | None:
+        """The arguments of the script that this command would read from its input, if it would."""
+        node, why = self._read(text) if self.runner.has_shell else (None, "")
+        return arguments_of(node) if node is not None and not why else None
+
     async def refuse_bytes(self, data: bytes) -> int:
         """Refuse what is not text at all."""
         statement = Statement(Language.SHELL, data.decode("ascii", "backslashreplace"))
@@ -122,7 +131,9 @@ class Lines:
     def _read(self, text: str) -> tuple[Node | None, str]:
         """The tree of what we can judge and emit, or None and why not."""
         try:
-            node = build(self._parser(text))
+            known = self.place.known | self._arguments | {STATUS: str(self.status)}
+            node = build(self._parser(text), known=known)
+            _check_kept(node)
         except (Refused, Unparsable) as error:
             return None, str(error)
         return node, "" if self.runner.has_shell or _is_plain(node) else ONE_PROGRAM
@@ -221,6 +232,12 @@ class Lines:
     def _signal(self, name: str) -> None:
         if not self.asking.withdraw():
             self.controls.signal(name)
+
+
+def _check_kept(node: Node) -> None:
+    """A variable with a value that only the target knows is gone with the shell of its line."""
+    if isinstance(node, Assign) and any(word.literal is None for _, word in node.variables):
+        raise Refused("this assignment alone", "its value ends with the line; go on after a ;")
 
 
 def _is_plain(node: Node) -> bool:

@@ -50,8 +50,14 @@ class EditorFactory(Protocol):
 async def run_command(
     client: Client, gate: Gate, target: Target, runner: Runner, parser: ShellParser, command: str
 ) -> int:
-    """One command: its exit code, or the code of its refusal. Its input is the client's."""
+    """One command: its exit code, or the code of its refusal. Its input is the client's.
+
+    A shell that would read a script from its input is not run: we judge and run the script.
+    """
     lines = Lines(client, gate, target, runner, parser)
+    arguments = lines.script(command) if client.terminal is None else None
+    if arguments is not None:
+        return await run_script(client, gate, target, runner, parser, arguments)
     lines.listen()
     try:
         return await lines.line(command, stdin=lines.ahead)
@@ -60,14 +66,19 @@ async def run_command(
 
 
 async def run_script(
-    client: Client, gate: Gate, target: Target, runner: Runner, parser: ShellParser
+    client: Client,
+    gate: Gate,
+    target: Target,
+    runner: Runner,
+    parser: ShellParser,
+    arguments: tuple[str, ...] = (),
 ) -> int:
     """A script on stdin, each statement judged as it is read, just before it runs.
 
     Ends at the first refusal with its code, else with the last command's. The script is its
     commands' only input, so they get none.
     """
-    lines = Lines(client, gate, target, runner, parser)
+    lines = Lines(client, gate, target, runner, parser, arguments)
     lines.listen()
     await lines.arrive()
     reader = _Statements(lines)

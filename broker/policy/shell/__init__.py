@@ -1,11 +1,13 @@
 """What a command line does, from its grammar: our own small tree, its facts, its canonical text.
 
 bounds ─► (shfmt, an edge) ─► build ─► tree ─┬─► facts (wrappers, ways_out, mentions) ─► parts
-                                             └─► home ─► emit ─► the text that runs
+                               scope         └─► home ─► emit ─► the text that runs
 
-Only what is literal is accepted. What is sent is emitted again from the judged tree with every
-word quoted, so the target's shell cannot read it differently; what cannot be judged is refused
-with a sentence that names it.
+What is known is written out: variables, loops over known words, braces, sums. What only the
+target knows (a variable of its own, what a command prints) stays in double quotes and is judged
+as anything at all. What is sent is emitted again from the judged tree with every word quoted, so
+the target's shell cannot read it differently; what cannot be judged is refused with a sentence
+that names it.
 """
 
 from broker.policy.shell.bounds import check_text

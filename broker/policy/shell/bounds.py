@@ -9,6 +9,7 @@ from broker.errors import Unparsable
 SIZE = 64 * 1024  # bytes of a statement
 MARKS = 12_000  # blanks and operators: what makes a grammar's answer large
 DEPTH = 64  # compound commands inside one another
+STATEMENTS = 2000  # of one line, with its loops written out
 
 
 def check_text(text: str) -> None:

@@ -13,27 +13,32 @@ from typing import TYPE_CHECKING, Any, assert_never
 from broker.policy.shell.build import build
 from broker.policy.shell.tree import (
     AndOr,
+    Assign,
+    Case,
     Duplicate,
     Export,
     File,
+    For,
     Glob,
     Group,
     Here,
     Home,
     If,
     Not,
+    Output,
     Pipeline,
     Sequence,
     Simple,
     Subshell,
     Timed,
+    Value,
     While,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from broker.policy.shell.tree import Node, Redirect, Word
+    from broker.policy.shell.tree import Compound, Node, Redirect, Word
 
 PLAIN = re.compile(r"[A-Za-z0-9_@%+:,./-][A-Za-z0-9_@%+=:,./-]*")
 PLAIN_COMMAND = re.compile(r"[A-Za-z0-9_+:./-][A-Za-z0-9_@%+:,./-]*")
@@ -67,7 +72,10 @@ def quoted(text: str) -> str:
 
 
 def word_text(word: Word, *, command: bool = False) -> str:
-    """One word: its literal pieces quoted, its globs and home directory as they are."""
+    """One word: its literal pieces quoted, its globs and home directory as they are.
+
+    Variables and what commands print stand in double quotes, so that they stay one word.
+    """
     literal = word.literal
     if command and literal is not None:
         plain = PLAIN_COMMAND.fullmatch(literal) and literal not in RESERVED
@@ -82,6 +90,9 @@ def _pieces(word: Word) -> list[str]:
     for index, piece in enumerate(word.pieces):
         if isinstance(piece, Glob | Home):
             out.append(piece.text)
+        elif isinstance(piece, Value | Output):
+            inner = f"${piece.name}" if isinstance(piece, Value) else f"$( {emit(piece.body)} )"
+            out.append(inner if piece.split else f'"{inner}"')
         elif index and isinstance(word.pieces[index - 1], Home) and piece.text.startswith("/"):
             rest = piece.text[1:]
             out.append("/" + (quoted(rest) if rest else ""))
@@ -102,6 +113,8 @@ class _Emitter:
                 text = self.simple(node)
             case Export(variables):
                 text = "export " + " ".join(f"{name}={quoted(value)}" for name, value in variables)
+            case Assign(variables):
+                text = " ".join(f"{name}={word_text(value)}" for name, value in variables)
             case Timed(body, posix):
                 text = f"time {'-p ' if posix else ''}{self.simple(body)}"
             case Pipeline(stages):
@@ -112,13 +125,13 @@ class _Emitter:
                 text = f"{self.node(left)} {op} {self.node(right)}"
             case Sequence(items):
                 text = "; ".join(self.node(item) for item in items)
-            case Subshell() | Group() | If() | While():
+            case Subshell() | Group() | If() | While() | For() | Case():
                 text = self.compound(node)
             case _:
                 assert_never(node)
         return text
 
-    def compound(self, node: Subshell | Group | If | While) -> str:
+    def compound(self, node: Compound) -> str:
         match node:
             case Subshell(body):
                 text = f"( {self.node(body)} )"
@@ -129,6 +142,11 @@ class _Emitter:
                 text = f"{loop} {self.node(condition)}; do {self.node(body)}; done"
             case If():
                 text = self.branches(node)
+            case For(name, words, body):
+                listed = "".join(f" {word_text(each)}" for each in words)
+                text = f"for {name} in{listed}; do {self.node(body)}; done"
+            case Case():
+                text = self.case(node)
             case _:
                 assert_never(node)
         return " ".join([text, *(self.redirect(each) for each in node.redirects)])
@@ -141,6 +159,14 @@ class _Emitter:
         if node.otherwise is not None:
             parts.append(f"else {self.node(node.otherwise)};")
         return " ".join([*parts, "fi"])
+
+    def case(self, node: Case) -> str:
+        parts = [f"case {word_text(node.subject)} in"]
+        for patterns, body in node.branches:
+            listed = "|".join(map(word_text, patterns))
+            inner = "" if body == Sequence(()) else f" {self.node(body)}"
+            parts.append(f"({listed}){inner} ;;")
+        return " ".join([*parts, "esac"])
 
     def simple(self, node: Simple) -> str:
         parts = [f"{name}={quoted(value)}" for name, value in node.variables]

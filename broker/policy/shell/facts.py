@@ -18,10 +18,14 @@ from broker.policy.shell import paths, ways_out, wrappers
 from broker.policy.shell.bounds import check_text
 from broker.policy.shell.build import build
 from broker.policy.shell.mentions import coded, mentioned, other_names
+from broker.policy.shell.scope import SETTERS, is_format
 from broker.policy.shell.tree import (
     AndOr,
+    Assign,
+    Case,
     Export,
     File,
+    For,
     Group,
     If,
     Not,
@@ -37,14 +41,17 @@ from broker.policy.shell.tree import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from broker.policy.shell.tree import Node, Redirect, Word
+    from broker.policy.shell.tree import Compound, Node, Redirect, Word
 
     Parse = Callable[[str], Mapping[str, Any]]
     Dirs = frozenset[str]
     Outcome = tuple[Dirs, Dirs]  # the directories after success, and after failure
 
 HARMLESS = frozenset(
-    [":", "cd", "exit", "false", "history", "logout", "pwd", "true", "umask", "unset"]
+    (
+        *(":", "break", "cd", "continue", "exit", "false", "history", "logout", "pwd", "true"),
+        *("umask", "unset"),
+    )
 )
 FROM_INPUT = "⟨input⟩"  # stands for the words that xargs adds
 DIRECTORIES = 8  # possible directories in one line
@@ -96,9 +103,8 @@ class _Walk:
                 return self.simple(node, dirs)
             case Timed(body):
                 return self.simple(body, dirs)
-            case Export(variables):
-                for name, value in variables:
-                    self.add(_command(("export", f"{name}={value}"), implied=True))
+            case Export() | Assign():
+                self.variables(node, dirs)
                 return dirs, dirs
             case Not(body):
                 ok, failed = self.node(body, dirs)
@@ -108,9 +114,16 @@ class _Walk:
             case _:
                 return self.nested(node, dirs)
 
-    def nested(
-        self, node: Pipeline | Sequence | Subshell | Group | If | While, dirs: Dirs
-    ) -> Outcome:
+    def variables(self, node: Export | Assign, dirs: Dirs) -> None:
+        if isinstance(node, Export):
+            for name, value in node.variables:
+                self.add(_command(("export", f"{name}={value}"), implied=True))
+            return
+        self.bodies(tuple(word for _, word in node.variables), dirs)
+        for name, word in node.variables:
+            self.add(_command((f"{name}={word.text}",), implied=True))
+
+    def nested(self, node: Pipeline | Sequence | Compound, dirs: Dirs) -> Outcome:
         match node:
             case Pipeline(stages):
                 after = dirs.union(*(_either(self.node(stage, dirs)) for stage in stages))
@@ -124,9 +137,9 @@ class _Walk:
             case Group(body, redirects):
                 self.redirects(redirects, dirs)
                 return self.node(body, dirs)
-            case If() | While():
+            case If() | While() | For() | Case():
                 self.redirects(node.redirects, dirs)
-                after = self.branches(node, dirs) if isinstance(node, If) else self.loop(node, dirs)
+                after = self.repeated(node, dirs)
                 return after, after
             case _:
                 assert_never(node)
@@ -152,8 +165,22 @@ class _Walk:
             after |= _either(self.node(body, met))
         return after | (_either(self.node(node.otherwise, dirs)) if node.otherwise else dirs)
 
-    def loop(self, node: While, dirs: Dirs) -> Dirs:
-        after = _either(self.node(node.condition, dirs))
+    def repeated(self, node: If | While | For | Case, dirs: Dirs) -> Dirs:
+        match node:
+            case If():
+                return self.branches(node, dirs)
+            case Case(subject, branches):
+                self.bodies((subject,), dirs)
+                return dirs.union(*(_either(self.node(body, dirs)) for _, body in branches))
+            case _:
+                return self.loop(node, dirs)
+
+    def loop(self, node: While | For, dirs: Dirs) -> Dirs:
+        after = dirs
+        if isinstance(node, For):
+            self.bodies(node.words, dirs)
+        else:
+            after = _either(self.node(node.condition, dirs))
         after |= _either(self.node(node.body, after))
         if after - dirs:
             raise Refused("cd in a loop", "the directory is not certain")
@@ -161,6 +188,7 @@ class _Walk:
 
     def simple(self, node: Simple, dirs: Dirs) -> Outcome:
         self.redirects(node.redirects, dirs)
+        self.bodies(node.words, dirs)
         if not node.words:
             return dirs, dirs
         for directory in sorted(dirs):
@@ -171,6 +199,12 @@ class _Walk:
         if words[0].text == "cd":
             return frozenset(_changed(words[1:], each) for each in dirs), dirs
         return dirs, dirs
+
+    def bodies(self, words: tuple[Word, ...], dirs: Dirs) -> None:
+        """What runs in ``$(...)``, in a shell of its own."""
+        for word in words:
+            for body in word.bodies:
+                self.node(body, dirs)
 
     def redirects(self, redirects: tuple[Redirect, ...], dirs: Dirs) -> None:
         for redirect in redirects:
@@ -197,14 +231,17 @@ class _Walk:
             self.add(_command(command, why=why, implied=not why))
             if words[at].literal is None:
                 raise Refused("a command name that is not literal", "write the program's name")
+            if any(word.is_unknown for word in words[:at]):
+                raise Refused(f"{command[0]} with this", "which command it runs is not certain")
             piped = piped or ways_out.base(command[0]) == "xargs"
             self.command(words[at:], directory, piped=piped)
         elif self.code(words, command, directory):
             return
         else:
-            why = _glob(words, command) or ways_out.why_explicit(command) or ""
+            why = ways_out.why_explicit(command) or ""
+            why = _unknown(words, command, why) or _glob(words, command) or why
             self.add(_command(command, why=why, implied=not why and command[0] in HARMLESS))
-        if any(word.has_glob for word in words):  # a deny must meet what the globs may stand for
+        if any(word.has_glob or word.is_unknown for word in words):  # a deny must meet all of it
             filled = (command[0], *map(coded, words[1:]))
             self.add(Part(action="exec", command=filled, implied=True, why=UNKNOWN))
         self.mentions(command[0], words[1:], directory)
@@ -262,6 +299,21 @@ def _glob(words: tuple[Word, ...], command: tuple[str, ...]) -> str:
         if word.has_glob and "/" in word.text:
             return f"which files {text} names is not certain"
     return ""
+
+
+def _unknown(words: tuple[Word, ...], command: tuple[str, ...], why: str) -> str:
+    """Why a rule must name a command with words that only the target knows."""
+    found = next((word for word in words if word.is_unknown), None)
+    if found is None:
+        return ""
+    name = ways_out.base(command[0])
+    if name in ways_out.SHELLS:
+        raise Refused(f"{found.text} in the words of a shell", "it may run it; write it out")
+    if is_format(words) or name == "echo":
+        return why  # all that they do with it is print it
+    if name in SETTERS:
+        raise Refused(f"{found.text} in the words of {name}", "it may set any variable")
+    return why or f"what {found.text} is, only the target knows"
 
 
 def _device(path: str) -> bool:

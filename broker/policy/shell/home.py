@@ -19,7 +19,7 @@ def _written_out(value: T, home: str) -> T:
     """Any part of a tree; what holds no home stays as it is."""
     new: Any = value
     if isinstance(value, Word):
-        new = _word(value, home)
+        new = _word(Word(_written_out(value.pieces, home)), home)
     elif isinstance(value, tuple):
         new = tuple(_written_out(each, home) for each in value)
     elif is_dataclass(value) and not isinstance(value, type):

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from broker.policy.patterns import ALL, ANY, ONE
 from broker.policy.shell import paths, ways_out
-from broker.policy.shell.tree import Glob, Refused
+from broker.policy.shell.tree import Glob, Output, Refused, Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from broker.policy.shell.tree import Word
+    from broker.policy.shell.tree import Piece, Word
 
 OPTION = 256  # characters of a short option with all that is attached to it
 
@@ -60,10 +60,15 @@ _SAYS = frozenset(["echo", "printf", "exit", "true", "false", "cd"])
 
 def coded(word: Word) -> str:
     """A word in which the marks of `patterns` stand for what the target's shell fills in."""
-    return "".join(
-        piece.text if not isinstance(piece, Glob) else ANY if piece.text == "*" else ONE
-        for piece in word.pieces
-    )
+    return "".join(map(_coded, word.pieces))
+
+
+def _coded(piece: Piece) -> str:
+    if isinstance(piece, Value | Output):
+        return ALL
+    if isinstance(piece, Glob):
+        return ANY if piece.text == "*" else ONE
+    return piece.text
 
 
 def mentioned(program: str, arguments: tuple[Word, ...], directory: str) -> Iterator[str]:
@@ -77,6 +82,9 @@ def mentioned(program: str, arguments: tuple[Word, ...], directory: str) -> Iter
     if name in _LISTS and any(_LISTS[name].match(coded(word)) for word in arguments):
         yield _beneath("/")
     for word in arguments:
+        if word.is_unknown and name not in _SAYS:  # it may be any file, however it is written
+            yield f"/{ALL}"
+            continue
         for text in _readings(word):
             if not text or (directory == paths.START and not text.startswith("/")):
                 continue

@@ -66,6 +66,10 @@ def normal(word: Word, directory: str) -> str:
         if ".." in text.split("/"):
             raise Refused("a path above the home directory", "write it whole")
         return text
+    if word.is_unknown:
+        if ".." in text.split("/"):
+            raise Refused("a path above one that is not known", "write it whole")
+        return text
     prefix, value = _value(text)
     if value not in (".", "..") and "/" not in value:
         return text

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from broker.policy.shell.tree import Redirect
+    from broker.policy.shell.words import Reading
 
     Json = Mapping[str, Any]
 
@@ -21,34 +22,34 @@ DESCRIPTOR = re.compile(r"[0-9]+|-")
 FILES = {"<": "<", ">": ">", ">|": ">", ">>": ">>"}
 
 
-def redirects(nodes: Sequence[Json], *, portable: bool) -> tuple[Redirect, ...]:
+def redirects(nodes: Sequence[Json], reading: Reading) -> tuple[Redirect, ...]:
     """All redirections of one command, in order."""
-    return tuple(one for node in nodes for one in _redirect(node, portable))
+    return tuple(one for node in nodes for one in _redirect(node, reading))
 
 
-def _redirect(node: Json, portable: bool) -> Iterator[Redirect]:
+def _redirect(node: Json, reading: Reading) -> Iterator[Redirect]:
     if set(node) - KNOWN:
         raise Refused("redirection", "this form is not understood")
     op = str(node["Op"])
     if op in FILES:
-        yield File(_descriptor(node, 0 if op == "<" else 1), FILES[op], _path(node, portable))
-    elif op in (">&", "<&") and DESCRIPTOR.fullmatch(_target(node, portable)):
-        yield _duplicate(node, op, portable)
+        yield File(_descriptor(node, 0 if op == "<" else 1), FILES[op], _path(node, reading))
+    elif op in (">&", "<&") and DESCRIPTOR.fullmatch(_target(node, reading)):
+        yield _duplicate(node, op, reading)
     elif op in ("<<", "<<-"):
         yield Here(_descriptor(node, 0), _document(node, stripped=op == "<<-"))
-    elif portable:
+    elif reading.portable:
         raise Refused(f"redirection {op}", "not every shell reads it the same way")
     elif op == "<<<":
-        yield Here(_descriptor(node, 0), _target(node, portable) + "\n")
+        yield Here(_descriptor(node, 0), _target(node, reading) + "\n")
     elif op in ("&>", "&>>", ">&") and not node.get("N"):
-        yield File(1, ">>" if op == "&>>" else ">", _path(node, portable))
+        yield File(1, ">>" if op == "&>>" else ">", _path(node, reading))
         yield Duplicate(2, ">&", "1")
     else:
         raise Refused(f"redirection {op}", "this form is not understood")
 
 
-def _duplicate(node: Json, op: str, portable: bool) -> Duplicate:
-    target = _target(node, portable)
+def _duplicate(node: Json, op: str, reading: Reading) -> Duplicate:
+    target = _target(node, reading)
     if len(target) > 1:
         raise Refused("descriptor", "only 0 to 9 are read the same by every shell")
     return Duplicate(_descriptor(node, 0 if op == "<&" else 1), op, target)
@@ -64,15 +65,15 @@ def _descriptor(node: Json, default: int) -> int:
     return int(text)
 
 
-def _target(node: Json, portable: bool) -> str:
-    text = word(node["Word"], portable=portable).literal
+def _target(node: Json, reading: Reading) -> str:
+    text = word(node["Word"], reading).literal
     if text is None:
-        raise Refused("redirection", "its target must be literal")
+        raise Refused("redirection", "its target must be known here; write it out")
     return text
 
 
-def _path(node: Json, portable: bool) -> str:
-    path = _target(node, portable)
+def _path(node: Json, reading: Reading) -> str:
+    path = _target(node, reading)
     if not path:
         raise Refused("redirection", "its target is empty")
     return path

@@ -1,4 +1,4 @@
-"""The accepted language of command lines as values: all that is literal, and nothing else."""
+"""The accepted language of command lines as values: what is literal, and what is named unknown."""
 
 from __future__ import annotations
 
@@ -39,10 +39,39 @@ class Home:
 
 
 @dataclass(frozen=True, slots=True)
+class Value:
+    """A variable whose value only the target knows; one word whatever it is, unless `split`.
+
+    `split` is for the words of a `for` alone, where it decides how often, not what.
+    """
+
+    name: str
+    split: bool = False
+
+    @property
+    def text(self) -> str:
+        """As rules and readers see it: never the text of any real word."""
+        return f"⟨${self.name}⟩"
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """``$(...)``: what these commands print; `split` as in `Value`."""
+
+    body: Node
+    split: bool = False
+
+    @property
+    def text(self) -> str:
+        """As rules and readers see it."""
+        return "⟨output⟩"
+
+
+@dataclass(frozen=True, slots=True)
 class Word:
     """One word. Neighbouring texts are one piece; an empty word has no piece."""
 
-    pieces: tuple[Text | Glob | Home, ...]
+    pieces: tuple[Piece, ...]
 
     @property
     def text(self) -> str:
@@ -58,6 +87,16 @@ class Word:
     def has_glob(self) -> bool:
         """Does the target's shell match file names against it?"""
         return any(isinstance(piece, Glob) for piece in self.pieces)
+
+    @property
+    def is_unknown(self) -> bool:
+        """Does it hold something whose text only the target knows?"""
+        return any(isinstance(piece, Value | Output) for piece in self.pieces)
+
+    @property
+    def bodies(self) -> tuple[Node, ...]:
+        """The commands that are run to make this word."""
+        return tuple(piece.body for piece in self.pieces if isinstance(piece, Output))
 
     @property
     def has_home(self) -> bool:
@@ -91,6 +130,7 @@ class Here:
     body: str
 
 
+Piece: TypeAlias = Text | Glob | Home | Value | Output
 Redirect: TypeAlias = File | Duplicate | Here
 
 
@@ -108,6 +148,13 @@ class Export:
     """``export NAME=value ...``: values are literal."""
 
     variables: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Assign:
+    """``NAME=value ...`` with no command: variables of the shell that runs this line."""
+
+    variables: tuple[tuple[str, Word], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +201,25 @@ class While:
 
 
 @dataclass(frozen=True, slots=True)
+class For:
+    """``for NAME in WORDS``, where the words are not known, or the body may leave early."""
+
+    name: str
+    words: tuple[Word, ...]
+    body: Node
+    redirects: tuple[Redirect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """``case``: the branches in order, each (patterns, body)."""
+
+    subject: Word
+    branches: tuple[tuple[tuple[Word, ...], Node], ...]
+    redirects: tuple[Redirect, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Pipeline:
     """Two or more commands joined by ``|``."""
 
@@ -183,5 +249,5 @@ class Sequence:
     items: tuple[Node, ...]
 
 
-Compound: TypeAlias = Subshell | Group | If | While
-Node: TypeAlias = Simple | Compound | Export | Timed | Pipeline | Not | AndOr | Sequence
+Compound: TypeAlias = Subshell | Group | If | While | For | Case
+Node: TypeAlias = Simple | Compound | Export | Assign | Timed | Pipeline | Not | AndOr | Sequence

@@ -213,3 +213,20 @@ def test_a_file_that_both_accept_is_never_missed(pieces: list[tuple[str, str, st
 
 def test_a_long_marked_path_is_compared_soon() -> None:
     assert not patterns.meets("**/.ssh/**", "/a⟨*⟩" * 2000)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "fits"),
+    [
+        ("cat **", True),
+        ("cat *", True),
+        ("cat /var/log/**", False),
+        ("cat /var/log/*", False),
+        ("cat *x*", False),
+        ("cat", False),
+    ],
+)
+def test_what_nobody_knows_is_allowed_only_by_what_names_anything(pattern: str, fits: bool) -> None:
+    words = ["cat", "/var/log/⟨$x⟩"]
+    assert patterns.command(pattern, words) is fits
+    assert patterns.command(pattern, words, patterns.Fit.MEANING) is fits

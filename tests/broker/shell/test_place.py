@@ -22,6 +22,15 @@ def test_all_that_carries_over_stands_before_the_line() -> None:
     assert place.without(("B",)).wrap("ls") == "cd -- '/a b' || exit; export A='it'\\''s'; ls"
 
 
+def test_a_variable_stands_before_a_line_that_asks_for_it() -> None:
+    place = Place().exporting((("A", "1"),)).assigning((("A", "2"), ("B", "3")))
+    assert place.known == {"A": "2", "B": "3"}
+    assert place.wrap('ls "$B"') == 'export A=2; B=3; ls "$B"'
+    assert place.wrap("ls") == "export A=2; ls"
+    assert place.exporting((("B", "4"),)).wrap('"$B"') == 'export A=2 B=4; "$B"'
+    assert place.without(("A", "B")).known == {}
+
+
 @pytest.mark.parametrize("shell", ["bash", "dash"])
 @settings(max_examples=30, deadline=None)
 @given(value=VALUES)

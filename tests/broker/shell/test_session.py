@@ -98,7 +98,7 @@ async def test_a_command_runs_as_judged_and_its_streams_stay_apart(
         ("ls; /bin/rm -fr x", 77, b"denied by no-rm"),
         ("cat ../../../../../etc/shadow", 77, b"denied by no-shadow"),
         ("cd /etc && cat shadow", 77, b"denied by no-shadow"),
-        ("echo $x", 77, b"parameter expansion"),
+        ("echo $x", 77, b"unquoted $x"),
         ("bash", 77, b"is a shell"),
         ("echo 'x", 65, b"not understood"),
         ("r\0m x", 65, b"U+0000"),
@@ -275,6 +275,40 @@ printenv MODE
     assert status == 1
 
 
+async def test_variables_and_the_status_carry_over_written_out(
+    desk: Desk, target: CommandTarget
+) -> None:
+    text = b"""a=one
+b='t wo'
+export c=three
+false
+echo $? $a "$b" $c
+read -r a </dev/null; echo "$a|$b"
+a=$(date)
+"""
+    status, client = await script(desk, target, text)
+    assert client.out == b"1 one t wo three\n|t wo\n", (client.errors, desk.judged)
+    assert b"its value ends with the line" in client.errors
+    assert status == 77
+    judged = [each.text for each in desk.judged]
+    assert "echo 1 one 't wo' three" in judged
+
+
+async def test_a_shell_that_would_read_a_script_is_not_run_and_its_script_is_judged(
+    desk: Desk, target: CommandTarget
+) -> None:
+    client = FakeClient().type(b"echo $1 $2\nrm -rf x\n", b"")
+    status, runner = await command(desk, target, "bash -s -- a b", client)
+    assert (status, client.out, runner.ran) == (77, b"a b\n", ["echo a b"])
+    assert b"denied by no-rm" in client.errors
+
+
+async def test_a_loop_is_judged_turn_by_turn(desk: Desk, target: CommandTarget) -> None:
+    line = "for what in 'ls' 'rm -rf'; do sh -c \"$what /nonexistent\"; done"
+    status, runner = await command(desk, target, line, FakeClient())
+    assert (status, runner.ran) == (77, [])
+
+
 async def test_a_script_ends_at_its_first_refusal(desk: Desk, target: CommandTarget) -> None:
     status, client = await script(desk, target, b"echo one\nrm -rf x\necho two\n")
     assert (status, client.out) == (77, b"one\n")
@@ -387,7 +421,7 @@ async def test_lines_share_a_place_and_a_refusal_does_not_end_the_session(
     assert editor.prompts[1] == f"web1:{tmp_path}/sub$ "
     assert f"{tmp_path}/sub\r\n".encode() in client.out
     assert b"    2  echo $x\r\n" in client.out
-    assert b"parameter expansion" in client.errors
+    assert b"unquoted $x" in client.errors
     assert client.errors.endswith(b"\r\n")
     assert desk.recorder.inputs[:2] == ["cd sub", "echo $x"]
     assert f"web1:{tmp_path}$ cd sub\r\n".encode() in desk.recorder.shown

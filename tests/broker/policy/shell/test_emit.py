@@ -7,20 +7,26 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
-from broker.policy.shell import build, canonical, emit
+from broker.policy.shell import Refused, build, canonical, emit
 from broker.policy.shell.tree import Here, Simple
 from broker.shell.parser import ShellParser
 from tests.broker.policy.shell.trees import any_tree, literals, runnable, word
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from broker.policy.shell.tree import Node, Word
 
 PARSE = ShellParser()
 SHELLS = [name for name in ("bash", "dash") if shutil.which(name)]
-SLOW = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW = settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 
 
 def run(shell: str, text: str) -> bytes:
@@ -81,7 +87,73 @@ def test_bash_and_dash_run_the_same_program(tree: Node) -> None:
         ("</dev/null rm x", "rm x </dev/null"),
         ("# nothing", ""),
         ("[ -f x ]", "[ -f x ]"),
+        ("X=1; echo $X'b'", "X=1; echo 1b"),
+        ('echo "$(id)" "a`id`"', 'echo "$( id )" a"$( id )"'),
+        ("echo ${x}y", None),
+        ('echo "${x}y"', 'echo "$x"y'),
+        ("echo $? $HOME ${HOME}/a x$HOME", 'echo "$?" ~ ~/a x"$HOME"'),
+        ("for i in a {1..2}; do echo $i; done", "{ echo a; echo 1; echo 2; }"),
+        ("for i in; do echo $i; done", "{ true; }"),
+        ('for i in *.c $(ls); do cc "$i"; done', 'for i in *.c $( ls ); do cc "$i"; done'),
+        ("case a in a|b*) ls;; c) ;; esac", "case a in (a|b*) ls ;; (c) ;; esac"),
+        ("echo $((7/-2)) $(( (1+2)*3 % 4 ))", "echo -3 1"),
     ],
 )
-def test_the_canonical_form(typed: str, sent: str) -> None:
-    assert canonical(PARSE(typed)) == sent
+def test_the_canonical_form(typed: str, sent: str | None) -> None:
+    if sent is None:
+        with pytest.raises(Refused):
+            canonical(PARSE(typed))
+    else:
+        assert canonical(PARSE(typed)) == sent
+
+
+WRITTEN = st.sampled_from(["a", "'b c'", "x$x", '"$x"', "$((n+2))", "{p,q}$n", "$?", '"$(say $x)"'])
+STEPS = st.recursive(
+    st.one_of(
+        st.lists(WRITTEN, max_size=3).map(lambda words: "say " + " ".join(words)),
+        st.sampled_from(["x=1", "x=two; n=3", 'x="$(say hi)"', "false", "read -r x <in"]),
+    ),
+    lambda inner: st.one_of(
+        st.builds("for x in {} {}; do {}; done".format, WRITTEN, WRITTEN, inner),
+        st.builds("for x in {}; do {}; break; done".format, WRITTEN, inner),
+        st.builds("if {}; then {}; else {}; fi".format, inner, inner, inner),
+        st.builds("( {} )".format, inner),
+        st.builds("{{ {}; }} | cat".format, inner),
+        st.builds("case $x in 1|two) {};; *) {};; esac".format, inner, inner),
+        st.builds("{} && {{ {}; }}".format, st.sampled_from(["true", "false"]), inner),
+        st.builds("{}; {}".format, inner, inner),
+    ),
+    max_leaves=6,
+)
+
+
+@SLOW
+@example('x=1; while say "$x"; do x=2; false; break; done; say "$x"')
+@example("for x in 1 2; do for n in 3 4; do say $x $n; done; done; say $x $n")
+@given(STEPS)
+def test_what_was_written_out_does_what_was_typed(tmp_path: Path, typed: str) -> None:
+    text = f'x=0; n=1; {typed}; say end "$x"'
+    try:
+        sent = emit(build(PARSE(text)))
+    except Refused:
+        assume(False)
+    (tmp_path / "in").write_text("line\n")
+    say = tmp_path / "say"
+    say.write_text("#!/bin/sh\nprintf '<%s>' \"$@\"; echo\n")
+    say.chmod(0o755)
+
+    def ran(shell: str, script: str) -> bytes:
+        env = {"PATH": f"{tmp_path}:/usr/bin:/bin"}
+        done = subprocess.run(
+            [shell, "-c", script],
+            capture_output=True,
+            timeout=10,
+            check=False,
+            env=env,
+            cwd=tmp_path,
+        )
+        return done.stdout
+
+    assert {shell: ran(shell, sent) for shell in SHELLS} == dict.fromkeys(
+        SHELLS, ran("bash", text)
+    ), sent

@@ -6,8 +6,11 @@ from hypothesis import strategies as st
 
 from broker.policy.shell.tree import (
     AndOr,
+    Assign,
+    Case,
     Duplicate,
     File,
+    For,
     Glob,
     Group,
     Here,
@@ -15,12 +18,14 @@ from broker.policy.shell.tree import (
     If,
     Node,
     Not,
+    Output,
     Pipeline,
     Sequence,
     Simple,
     Subshell,
     Text,
     Timed,
+    Value,
     While,
     Word,
 )
@@ -57,6 +62,28 @@ def patterns(draw: st.DrawFn) -> Word:
     return Word(tuple(pieces))
 
 
+values = st.builds(Value, st.sampled_from(["x", "USER", "?"]))
+
+
+@st.composite
+def unknown(draw: st.DrawFn, split: bool = False) -> Word:
+    """A word that only the target knows: variables (never assigned here), outputs, text."""
+    printing = st.builds(
+        Simple, st.tuples(st.just(word("/usr/bin/printf")), st.just(word("%s")), literals)
+    )
+    outputs = st.builds(Output, printing)
+    found = draw(st.lists(TEXTS | values | outputs, max_size=3))
+    pieces: list[Text | Value | Output] = []
+    for part in [*found, draw(values | outputs)]:
+        if isinstance(part, Value):
+            pieces.append(Value(part.name, split=split and part.name != "?"))
+        elif isinstance(part, Output):
+            pieces.append(Output(part.body, split=split))
+        elif part and not (pieces and isinstance(pieces[-1], Text)):
+            pieces.append(Text(part))
+    return Word(tuple(pieces))
+
+
 def redirects(paths: st.SearchStrategy[str]) -> st.SearchStrategy[File | Duplicate | Here]:
     """Every kind of redirection."""
     descriptors = st.integers(0, 9)
@@ -83,6 +110,20 @@ def _extended(
             st.none() | bodies,
         ),
         st.builds(While, st.just(Simple((word("false"),))), bodies, st.just(False)),
+        st.builds(
+            For,
+            st.sampled_from(["f", "name"]),
+            st.tuples(literals, unknown(split=True)),
+            bodies,
+        ),
+        st.builds(
+            Case,
+            literals | unknown(),
+            st.lists(
+                st.tuples(st.lists(literals, min_size=1, max_size=2).map(tuple), bodies),
+                max_size=2,
+            ).map(tuple),
+        ),
     )
     stages = st.lists(simples | compounds, min_size=2, max_size=3).map(tuple)
     pipelines = st.builds(Pipeline, stages)
@@ -101,12 +142,19 @@ def trees(simples: st.SearchStrategy[Simple]) -> st.SearchStrategy[Node]:
 
 any_simple = st.builds(
     Simple,
-    st.tuples(literals, patterns() | literals, literals),
+    st.tuples(literals, patterns() | literals | unknown(), literals),
     st.lists(redirects(TEXTS.filter(bool)), max_size=2).map(tuple),
     st.lists(st.tuples(st.sampled_from(["LANG", "LC_ALL", "TZ"]), TEXTS), max_size=1).map(tuple),
 )
-any_tree = trees(any_simple) | st.builds(
-    Timed, any_simple.filter(lambda each: not each.variables), st.booleans()
+any_tree = st.one_of(
+    trees(any_simple),
+    st.builds(Timed, any_simple.filter(lambda each: not each.variables), st.booleans()),
+    st.builds(
+        Assign,
+        st.lists(
+            st.tuples(st.sampled_from("ABC"), literals | unknown()), min_size=1, max_size=2
+        ).map(tuple),
+    ),
 )
 
 shown = st.lists(literals, min_size=1, max_size=3).map(
