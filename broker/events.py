@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
 
+LISTED = 50  # files and hosts of one statement that are named in an event
 STATEMENT_LIMIT = 8192  # characters of a statement kept in an event; its digest is always whole
 
 
@@ -106,6 +107,8 @@ def judged(
         "commands": [redact(each)[:STATEMENT_LIMIT] for each in verdict.facts.commands],
         "config": verdict.config or session.config_hash,
     }
+    for how, listed in verdict.facts.resources.items():
+        fields[how] = [redact(each)[:STATEMENT_LIMIT] for each in listed[:LISTED]]
     return Event("statement.judged", str(session.identity), fields, session.id)
 
 

@@ -159,10 +159,15 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a statement does, taken apart by its grammar."""
+    """What a statement does, taken apart by its grammar.
+
+    `touched` is what a command line reads, writes and reaches as people would say it: pairs of
+    ``read``, ``write`` or ``host`` and what. It is shown and kept; rules are judged by the parts.
+    """
 
     parts: tuple[Part, ...]
     fingerprint: str = ""
+    touched: tuple[tuple[str, str], ...] = ()
 
     @property
     def actions(self) -> tuple[str, ...]:
@@ -178,6 +183,14 @@ class Facts:
     def commands(self) -> tuple[str, ...]:
         """Every simple command, as words joined by blanks, in the order found."""
         return tuple(dict.fromkeys(" ".join(p.command) for p in self.parts if p.command))
+
+    @property
+    def resources(self) -> dict[str, list[str]]:
+        """What is touched: lists under ``reads``, ``writes`` and ``hosts``, where there are any."""
+        found: dict[str, list[str]] = {}
+        for how, what in self.touched:
+            found.setdefault(f"{how}s", []).append(what)
+        return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,6 +79,7 @@ def run_explain(words: argparse.Namespace) -> int:
             "actions": list(verdict.facts.actions),
             "tables": list(verdict.facts.tables),
             "commands": list(verdict.facts.commands),
+            **verdict.facts.resources,
         }
         print(json.dumps(told))
         return 0

@@ -118,6 +118,7 @@ class Operations:
             "actions": list(verdict.facts.actions),
             "tables": list(verdict.facts.tables),
             "commands": list(verdict.facts.commands),
+            **verdict.facts.resources,
             "approvers": list(verdict.approvers) if verdict.answer is Answer.REVIEW else [],
         }
 

@@ -138,7 +138,7 @@ def targets(found: object) -> str:
 def check(told: Mapping[str, object]) -> str:
     """A verdict in words."""
     lines = [f"{told['verdict']} by {told['rule']}: {told['reason']}"]
-    names = ("actions", "tables", "commands", "approvers")
+    names = ("actions", "tables", "commands", "reads", "writes", "hosts", "approvers")
     lines += [f"{name:<10} {_listed(told[name])}" for name in names if told.get(name)]
     return "\n".join(lines)
 

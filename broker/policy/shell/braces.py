@@ -33,7 +33,7 @@ def expanded(node: Json) -> list[Json]:
             todo = [*split, *todo]
         if len(done) + len(todo) > WORDS:
             raise Refused("brace expansion", f"it makes more than {WORDS} words")
-    return done
+    return done if done == [node] else [each for each in done if each["Parts"]]  # no empty words
 
 
 def _first(node: Json) -> list[Json] | None:

@@ -18,6 +18,7 @@ from broker.policy.shell import paths, ways_out, wrappers
 from broker.policy.shell.bounds import check_text
 from broker.policy.shell.build import build
 from broker.policy.shell.mentions import coded, mentioned, other_names
+from broker.policy.shell.resources import touched
 from broker.policy.shell.scope import SETTERS, is_format
 from broker.policy.shell.tree import (
     AndOr,
@@ -75,7 +76,7 @@ def facts(
         walk.node(build(tree), frozenset([cwd or paths.START]))
     except Refused as refused:
         return Facts((_construct(refused),))
-    return Facts(tuple(walk.parts))
+    return Facts(tuple(walk.parts), touched=tuple(walk.touched))
 
 
 def _construct(refused: Refused) -> Part:
@@ -88,6 +89,7 @@ class _Walk:
 
     def __init__(self, parse: Parse | None) -> None:
         self.parts: dict[Part, None] = {}
+        self.touched: dict[tuple[str, str], None] = {}
         self.parse = parse
         self.nesting = 0
         self.marked = 0  # characters of paths that are patterns
@@ -212,6 +214,7 @@ class _Walk:
                 action = "read" if redirect.op == "<" else "write"
                 for directory in sorted(dirs):
                     path = paths.resolve(directory, redirect.path)
+                    self.touched[action, path] = None
                     self.add(Part(action=action, path=path, explicit=_device(path)))
                     for other in other_names(path):
                         self.add(Part(action=action, path=other, implied=True))
@@ -241,6 +244,7 @@ class _Walk:
             why = ways_out.why_explicit(command) or ""
             why = _unknown(words, command, why) or _glob(words, command) or why
             self.add(_command(command, why=why, implied=not why and command[0] in HARMLESS))
+            self.touched.update(dict.fromkeys(touched(words, directory)))
         if any(word.has_glob or word.is_unknown for word in words):  # a deny must meet all of it
             filled = (command[0], *map(coded, words[1:]))
             self.add(Part(action="exec", command=filled, implied=True, why=UNKNOWN))
