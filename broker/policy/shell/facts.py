@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, assert_never
 from broker.errors import Unparsable
 from broker.model import CONSTRUCT, Facts, Part
 from broker.policy.patterns import ALL, MARK
-from broker.policy.shell import paths, ways_out, wrappers
+from broker.policy.shell import carried, paths, ways_out, wrappers
 from broker.policy.shell.bounds import check_text
 from broker.policy.shell.build import build
 from broker.policy.shell.mentions import coded, mentioned, other_names
@@ -36,13 +36,15 @@ from broker.policy.shell.tree import (
     Simple,
     Subshell,
     Timed,
+    Value,
     While,
+    Word,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from broker.policy.shell.tree import Compound, Node, Redirect, Word
+    from broker.policy.shell.tree import Compound, Node, Redirect
 
     Parse = Callable[[str], Mapping[str, Any]]
     Dirs = frozenset[str]
@@ -245,6 +247,7 @@ class _Walk:
             why = _unknown(words, command, why) or _glob(words, command) or why
             self.add(_command(command, why=why, implied=not why and command[0] in HARMLESS))
             self.touched.update(dict.fromkeys(touched(words, directory)))
+            self.carried(words, directory)
         if any(word.has_glob or word.is_unknown for word in words):  # a deny must meet all of it
             filled = (command[0], *map(coded, words[1:]))
             self.add(Part(action="exec", command=filled, implied=True, why=UNKNOWN))
@@ -263,17 +266,33 @@ class _Walk:
             return False
         if "/" in command[0] and posixpath.dirname(command[0]) not in ways_out.SYSTEM:
             return False
+        self.add(_command(command, implied=True))
+        self.text(f"{name} -c", code, directory)
+        return True
+
+    def text(self, what: str, code: str, directory: str) -> None:
+        """Judge code that a shell will be given as it is."""
+        assert self.parse is not None  # noqa: S101 - its callers ask
         self.nesting += 1
         if self.nesting > NESTING:
             raise Refused("this many shells in one another", "run the command itself")
         try:
             inner = build(self.parse(code), portable=True)
         except Unparsable as error:
-            raise Refused(f"{name} -c", f"its code is not understood: {error}") from error
-        self.add(_command(command, implied=True))
+            raise Refused(what, f"its code is not understood: {error}") from error
         self.node(inner, frozenset([directory]))
         self.nesting -= 1
-        return True
+
+    def carried(self, words: tuple[Word, ...], directory: str) -> None:
+        """Judge what find and ssh run, too."""
+        for inner in carried.by_find(words):
+            if not inner or inner[0].literal is None or inner[0].text == carried.FOUND:
+                raise Refused("find -exec of this", "write the program's name")
+            filled = (Word((Value("found"),)) if w.text == carried.FOUND else w for w in inner)
+            self.command(tuple(filled), paths.LOST if "-execdir" in _texts(words) else directory)
+        code = carried.by_ssh(words)
+        if code is not None and self.parse is not None:
+            self.text("ssh", code, paths.START)
 
     def mentions(self, program: str, arguments: tuple[Word, ...], directory: str) -> None:
         """A deny on a path also holds for the arguments of commands."""
@@ -318,6 +337,10 @@ def _unknown(words: tuple[Word, ...], command: tuple[str, ...], why: str) -> str
     if name in SETTERS:
         raise Refused(f"{found.text} in the words of {name}", "it may set any variable")
     return why or f"what {found.text} is, only the target knows"
+
+
+def _texts(words: tuple[Word, ...]) -> set[str]:
+    return {word.text for word in words}
 
 
 def _device(path: str) -> bool:
