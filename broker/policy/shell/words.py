@@ -27,7 +27,7 @@ EXPANSIONS = {
 BRACKET = re.compile(r"\[[!^]?[A-Za-z0-9_-]+\]")
 PLAIN_SET = re.compile(r"\[(?:[a-z]-[a-z]|[A-Z]-[A-Z]|[0-9]-[0-9]|[A-Za-z0-9])+\]")
 MARKS = {"*": "⟨*⟩", "?": "⟨?⟩"}
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[1-9]|\?")
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*|[0-9]|\?")
 PLAIN = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")  # unquoted, it is one word all the same
 UPWARD = re.compile(r"(?=.*⟨)\.(?:⟨\*⟩)*(?:\.|⟨\?⟩)?(?:⟨\*⟩)*")
 ANSI_C = re.compile(
@@ -137,7 +137,7 @@ class _Part:
             if bare and not PLAIN.fullmatch(known):
                 raise Refused(f"unquoted ${name}", f'it would be taken apart; quote it: "${name}"')
             return Text(known)
-        if name.isdigit():
+        if name.isdigit() and not self.reading.portable:
             raise Refused(f"${name}", "there are no arguments here")
         if bare and not self.split and name not in (STATUS, "HOME"):
             raise Refused(f"unquoted ${name}", f'its value is not known here; quote it: "${name}"')
