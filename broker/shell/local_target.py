@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from broker.errors import TargetUnreachable
+from broker.shell.confinement import PATH, confined, tool
 from broker.shell.program import Program
 from broker.shell.runner import copy_in, copy_out, one_error
 from broker.shell.terminal import PseudoTerminal
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     Resolve = Callable[[SecretSource], str]
 
 SHELLS = frozenset(["sh", "bash", "dash", "ash", "ksh"])
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class LocalRunner:
@@ -77,7 +77,7 @@ class LocalRunner:
         stdout: Sink,
         controls: Controls,
     ) -> int:
-        setsid = _tool("setsid")
+        setsid = tool("setsid")
         if setsid is None:
             msg = f"target {self._target.name} cannot give a terminal: setsid was not found"
             raise TargetUnreachable(msg)
@@ -114,10 +114,6 @@ class LocalRunner:
         **options: Any,  # noqa: ANN401 - passed on as they are
     ) -> Program:
         env = self._environment() | (extra or {})
-        if self._user is not None and os.geteuid() == 0:
-            groups = os.getgrouplist(self._user.pw_name, self._user.pw_gid)
-            options |= {"user": self._user.pw_uid, "group": self._user.pw_gid}
-            options["extra_groups"] = groups
         try:
             return await Program.start(argv, env=env, cwd=self._directory(), **options)
         except OSError as error:
@@ -135,8 +131,7 @@ class LocalRunner:
             words += ["-c", command]
         elif self._target.shell == "lines":
             words += shlex.split(command)  # canonical text: plain or single-quoted words
-        setpriv = _tool("setpriv")
-        return [setpriv, "--no-new-privs", "--", *words] if setpriv else words
+        return confined(words, self._user)
 
     def _environment(self) -> dict[str, str]:
         if self._secrets is None:
@@ -187,10 +182,6 @@ def _account(target: CommandTarget) -> pwd.struct_passwd | None:
         msg = f"target {target.name} runs as {target.user}; only root can start it so"
         raise TargetUnreachable(msg)
     return account
-
-
-def _tool(name: str) -> str | None:
-    return shutil.which(name, path=PATH)
 
 
 async def _converse(

@@ -11,7 +11,7 @@ import pytest
 from broker.errors import TargetUnreachable
 from broker.shell.local_target import LocalRunner
 from broker.targets import CommandTarget, SecretSource
-from tests.broker.shell.test_runners import Taken, run, until_gone
+from tests.broker.shell.test_runners import Taken, held, run
 
 
 async def output(target: CommandTarget, command: str) -> str:
@@ -76,5 +76,6 @@ async def test_a_missing_program_is_told() -> None:
 
 
 async def test_what_a_line_leaves_behind_ends_with_it(tmp_path: Path) -> None:
-    text = await output(CommandTarget("t", ("sh",), cwd=tmp_path), "sleep 60 & echo $!")
-    await until_gone(int(text))
+    with held(tmp_path) as (pipe, let_go):
+        await output(CommandTarget("t", ("sh",)), f"exec 9>{pipe}; sleep 60 & echo")
+        await let_go()

@@ -19,7 +19,7 @@ from broker.targets import CommandTarget, SshTarget
 from tests.fixtures.sshd import gives_terminals
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 
     from broker.shell.runner import Runner, Sink, Source
     from tests.fixtures.sshd import Sshd
@@ -137,28 +137,41 @@ async def test_signals_end_the_command(runner: Runner, name: str, status: int) -
 
 async def test_cancelling_kills_the_whole_group(runner: Runner, tmp_path: Path) -> None:
     out = Taken()
-    command = f"sleep 60 & echo $$ $! >{tmp_path}/pids; echo ready; wait"
-    async with asyncio.TaskGroup() as group:
-        running = group.create_task(run(runner, command, stdout=out))
-        await out.until(b"ready")
-        running.cancel()
-    for pid in (tmp_path / "pids").read_text().split():
-        await until_gone(int(pid))
+    with held(tmp_path) as (pipe, let_go):
+        command = f"exec 9>{pipe}; sleep 60 & echo ready; wait"
+        async with asyncio.TaskGroup() as group:
+            running = group.create_task(run(runner, command, stdout=out))
+            await out.until(b"ready")
+            running.cancel()
+        await let_go()
 
 
-async def until_gone(pid: int) -> None:
-    """Wait until a process has ended (one that is not reaped yet has)."""
-    with contextlib.suppress(ProcessLookupError):
-        descriptor = os.pidfd_open(pid)
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[tuple[Path, Callable[[], Awaitable[None]]]]:
+    """A pipe for programs to hold open, and a wait until the last of them is gone.
+
+    A process in a namespace of its own has no number that means anything here.
+    """
+    pipe = folder / "held"
+    os.mkfifo(pipe)
+    pipe.chmod(0o666)
+    descriptor = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+
+    async def let_go() -> None:
         loop = asyncio.get_running_loop()
         ended: asyncio.Future[None] = loop.create_future()
-        loop.add_reader(descriptor, ended.set_result, None)
+        loop.add_reader(descriptor, lambda: None if ended.done() else ended.set_result(None))
         try:
             async with asyncio.timeout(10):
                 await ended
         finally:
             loop.remove_reader(descriptor)
-            os.close(descriptor)
+        assert os.read(descriptor, 1) == b""
+
+    try:
+        yield pipe, let_go
+    finally:
+        os.close(descriptor)
 
 
 async def test_a_slow_reader_slows_the_command_and_not_the_memory(runner: Runner) -> None:
