@@ -24,9 +24,35 @@ class SecretSource:
     command: tuple[str, ...] | None = None
 
 
+TIMEOUTS = {
+    "statement_timeout": "3600000",
+    "lock_timeout": "60000",
+    "idle_in_transaction_session_timeout": "1800000",  # a review may wait within a transaction
+}
+"""What a session of a PostgreSQL target may take, in milliseconds; zero is no limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRole:
+    """A role of the target's own for each session: made at its start, dropped at its end.
+
+    It is a member of the roles in `member_of`, and what it has made at the end is theirs (the
+    first's) when `keep` says so, and gone otherwise. `limit` is of its connections.
+    """
+
+    member_of: tuple[str, ...]
+    limit: int = 2
+    keep: bool = True
+
+
 @dataclass(frozen=True, slots=True)
 class PostgresTarget:
-    """A PostgreSQL database; `sslmode` is libpq's, ``disable`` to ``verify-full``."""
+    """A PostgreSQL database; `sslmode` is libpq's, ``disable`` to ``verify-full``.
+
+    `host` and `port` are tried first, then the `fallbacks` in order, until one is as
+    `session_attrs` (libpq's target_session_attrs) wants it. `methods` are those of logging in that
+    may be used; `settings` are those of every session beside what is always pinned.
+    """
 
     name: str
     host: str
@@ -36,8 +62,24 @@ class PostgresTarget:
     sslmode: str = "prefer"
     sslrootcert: Path | None = None
     password: SecretSource | None = None
+    fallbacks: tuple[tuple[str, int], ...] = ()
+    sslcert: Path | None = None
+    sslkey: Path | None = None
+    sslpassword: SecretSource | None = None
+    sslnegotiation: str = "postgres"
+    channel_binding: str = "prefer"
+    methods: frozenset[str] = frozenset({"none", "password", "md5", "scram-sha-256"})
+    connect_timeout: int | None = None
+    session_attrs: str = "any"
+    settings: Mapping[str, str] = field(default_factory=lambda: dict(TIMEOUTS))
+    role: SessionRole | None = None
 
     kind = "postgres"
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Every server that may be it, in the order in which they are tried."""
+        return ((self.host, self.port), *self.fallbacks)
 
 
 @dataclass(frozen=True, slots=True)

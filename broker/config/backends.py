@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING
 
 from broker.config import secrets
 from broker.config.dsn import parse_dsn
-from broker.targets import CommandTarget, PostgresTarget, SecretSource, SshTarget
+from broker.targets import (
+    TIMEOUTS,
+    CommandTarget,
+    PostgresTarget,
+    SecretSource,
+    SessionRole,
+    SshTarget,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
 
     from broker.config.shapes import Fields
     from broker.config.source import Problems
@@ -31,11 +39,13 @@ class Surroundings:
         """A path as it is meant: relative to the file."""
         return Path(os.path.normpath(self.folder / written))
 
-    def readable(self, written: str, line: int, where: str) -> Path:
-        """A file that must be there now."""
+    def readable(self, written: str, line: int, where: str, *, private: bool = False) -> Path:
+        """A file that must be there now; a `private` one must be closed to others."""
         path = self.path(written)
         if not path.is_file() or not os.access(path, os.R_OK):
             self.problems.add(line, f"{where}: the file {path} is not there or cannot be read")
+        elif private and (problem := secrets.open_to_others(path)):
+            self.problems.add(line, f"{where}: {problem}")
         return path
 
     def secret(self, fields: Fields) -> SecretSource:
@@ -64,14 +74,50 @@ def make_targets(entries: Mapping[str, Fields], around: Surroundings) -> dict[st
 
 def _postgres(name: str, entry: Fields, around: Surroundings) -> Target:
     dsn = parse_dsn(entry["dsn"])
-    root = None
-    if dsn.sslrootcert not in (None, "", "system"):  # `system` is libpq's word for no file
-        line, where = entry.line_of("dsn"), f"{entry.path}.dsn: sslrootcert"
-        root = around.readable(str(dsn.sslrootcert), line, where)
-    password = around.secret(entry["password"]) if "password" in entry else None
+
+    def file(option: str, written: str | None) -> Path | None:
+        if written is None:
+            return None
+        return around.readable(
+            written, entry.line_of("dsn"), f"{entry.path}.dsn: {option}", private=option == "sslkey"
+        )
+
+    (host, port), *fallbacks = dsn.hosts
     return PostgresTarget(
-        name, dsn.host, dsn.port, dsn.user, dsn.dbname, dsn.sslmode, root, password
+        name,
+        host,
+        port,
+        dsn.user,
+        dsn.dbname,
+        dsn.sslmode,
+        file("sslrootcert", dsn.sslrootcert),
+        around.secret(entry["password"]) if "password" in entry else None,
+        fallbacks=tuple(fallbacks),
+        sslcert=file("sslcert", dsn.sslcert),
+        sslkey=file("sslkey", dsn.sslkey),
+        sslpassword=around.secret(entry["sslpassword"]) if "sslpassword" in entry else None,
+        sslnegotiation=dsn.sslnegotiation,
+        channel_binding=dsn.channel_binding,
+        methods=dsn.methods,
+        connect_timeout=dsn.connect_timeout,
+        session_attrs=dsn.session_attrs,
+        settings=_timeouts(entry.get("timeouts", {})),
+        role=_role(entry["role"]) if "role" in entry else None,
     )
+
+
+def _timeouts(written: Mapping[str, timedelta]) -> dict[str, str]:
+    """The settings of PostgreSQL; its own word for no limit is zero."""
+    names = {"idle_in_transaction": "idle_in_transaction_session_timeout"}
+    return TIMEOUTS | {
+        names.get(name, f"{name}_timeout"): str(int(limit.total_seconds() * 1000))
+        for name, limit in written.items()
+    }
+
+
+def _role(entry: Fields) -> SessionRole:
+    kept = entry.get("owned", "keep") == "keep"
+    return SessionRole(entry["in"], entry.get("limit", 2), kept)
 
 
 def _ssh(name: str, entry: Fields, around: Surroundings) -> Target:

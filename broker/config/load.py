@@ -198,5 +198,5 @@ def _is_unrestricted(block: Block) -> bool:
 
 
 def _is_remote(target: PostgresTarget) -> bool:
-    local = target.host.startswith("/") or is_loopback(target.host)
+    local = all(host.startswith("/") or is_loopback(host) for host, _ in target.addresses)
     return not local and target.sslmode not in PROVING_MODES

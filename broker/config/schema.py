@@ -139,8 +139,30 @@ USER_CA = Section(
     else_say="must be {file: PATH} or {agent: SHA256:...}",
 )
 
+TIMEOUT = Duration(timedelta(), DAY)
+ROLE = Section(
+    {
+        "in": Several(Text(pattern=r"[^\0]{1,63}", form="a role's name"), or_one=True),
+        "limit": Whole(1, 100),
+        "owned": Text(choices=("keep", "drop")),
+    },
+    required=("in",),
+    doc="A role for each session, a member of those in `in`; dropped at its end.",
+    else_say="must be {in: [ROLE, ...]}",
+)
+
 POSTGRES = Section(
-    {"kind": PLAIN, "dsn": Text(problem=dsn_problem), "password": SECRET},
+    {
+        "kind": PLAIN,
+        "dsn": Text(problem=dsn_problem),
+        "password": SECRET,
+        "sslpassword": SECRET,
+        "timeouts": Section(
+            {"statement": TIMEOUT, "lock": TIMEOUT, "idle_in_transaction": TIMEOUT},
+            doc="Limits of the server for every session; 0s is none.",
+        ),
+        "role": ROLE,
+    },
     required=("dsn",),
     doc="A PostgreSQL database; the database in the dsn is the target's.",
     fixed={"kind": "postgres"},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 from typing import TYPE_CHECKING, final
 
@@ -66,6 +67,21 @@ def resolve(source: SecretSource, environ: Mapping[str, str]) -> Secret:
         return _checked(_output(source.command), f"the program {source.command[0]}")
     msg = "a secret must have a source"
     raise InterlockError(msg)
+
+
+def open_to_others(path: Path) -> str | None:
+    """Why a private key file must not be used, or None: libpq's own rule for `sslkey`.
+
+    Its owner alone may read it; when that is root, its group may too (a key of the system's).
+    """
+    found = path.stat()
+    if found.st_uid not in (os.geteuid(), 0):
+        return f"{path} belongs to another user (uid {found.st_uid}); it must be the broker's"
+    allowed = 0o640 if found.st_uid == 0 else 0o600
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & ~(allowed | 0o100):
+        return f"{path} is open to other users (mode {mode:04o}); chmod 600 {path}"
+    return None
 
 
 def _checked(value: str | None, where: str) -> Secret:

@@ -37,24 +37,81 @@ class Binding:
     data: bytes = b""
 
 
-def choose(offered: list[str], channel: bytes | None) -> Binding:
-    """The best mechanism that both sides have; over TLS, one that notices a man in the middle."""
-    if PLUS in offered and channel is not None:
+def choose(offered: list[str], channel: bytes | None, binding: str = "prefer") -> Binding:
+    """The best mechanism that both sides have; over TLS, one that notices a man in the middle.
+
+    `binding` is libpq's channel_binding: ``disable``, ``prefer`` or ``require``.
+    """
+    if PLUS in offered and channel is not None and binding != "disable":
         return Binding(PLUS, b"p=tls-server-end-point,,", channel)
+    if binding == "require":
+        msg = "the target does not bind the password to TLS, which channel_binding=require demands"
+        raise TargetUnreachable(msg)
     if PLAIN not in offered:
         msg = "the target offers no way of logging in that we know"
         raise TargetUnreachable(msg)
-    downgraded = channel is not None and PLUS not in offered
+    downgraded = channel is not None and PLUS not in offered and binding != "disable"
     return Binding(PLAIN, b"y,," if downgraded else b"n,,")
+
+
+class SaltedKeys:
+    """Salted passwords by password, salt and iterations: PBKDF2 takes milliseconds each time.
+
+    A password is not a key of the table, but a digest of it that means nothing elsewhere. What is
+    kept serves to log in like the password itself, so it is never shown or written, and few.
+    """
+
+    def __init__(self, size: int = 256) -> None:
+        self._secret = secrets.token_bytes(32)
+        self._size = size
+        self._kept: dict[tuple[bytes, bytes, int], bytes] = {}
+
+    def known(self, password: bytes, salt: bytes, iterations: int) -> bool:
+        """Is it there without work?"""
+        return self._name(password, salt, iterations) in self._kept
+
+    def get(self, password: bytes, salt: bytes, iterations: int) -> bytes:
+        """The salted password, computed once; the oldest makes room."""
+        name = self._name(password, salt, iterations)
+        if (found := self._kept.get(name)) is not None:
+            return found
+        salted = hashlib.pbkdf2_hmac("sha256", password, salt, iterations)
+        while len(self._kept) >= self._size:
+            self._kept.pop(next(iter(self._kept)), None)
+        self._kept[name] = salted
+        return salted
+
+    def _name(self, password: bytes, salt: bytes, iterations: int) -> tuple[bytes, bytes, int]:
+        return _hmac(self._secret, password), salt, iterations
+
+
+KEYS = SaltedKeys()
+ITERATIONS = 4096  # PostgreSQL's own default
+
+
+def verifier(password: str, salt: bytes, keys: SaltedKeys = KEYS) -> str:
+    """What PostgreSQL keeps of a password: with it nobody can log in, so it may be in a log."""
+    salted = keys.get(_prepared(password), salt, ITERATIONS)
+    stored = hashlib.sha256(_hmac(salted, b"Client Key")).digest()
+    server = _hmac(salted, b"Server Key")
+    parts = [base64.b64encode(part).decode() for part in (salt, stored, server)]
+    return f"{PLAIN}${ITERATIONS}:{parts[0]}${parts[1]}:{parts[2]}"
 
 
 class Exchange:
     """One login: `first()`, then `final(server's first)`, then `verify(server's final)`.
 
-    `final` runs PBKDF2 for milliseconds: call it in a thread.
+    `final` runs PBKDF2 for milliseconds unless it `is_quick`: call it in a thread.
     """
 
-    def __init__(self, binding: Binding, password: str, nonce: str | None = None) -> None:
+    def __init__(
+        self,
+        binding: Binding,
+        password: str,
+        nonce: str | None = None,
+        keys: SaltedKeys = KEYS,
+    ) -> None:
+        self._keys = keys
         self._binding = binding
         self._password = _prepared(password)
         self._nonce = (nonce or secrets.token_urlsafe(24)).encode()
@@ -65,23 +122,30 @@ class Exchange:
         """client-first-message; the user name is the start-up packet's, so it is empty here."""
         return self._binding.header + self._bare
 
-    def final(self, server_first: bytes) -> bytes:
-        """client-final-message: the proof."""
+    def is_quick(self, server_first: bytes) -> bool:
+        """Was this password salted so before?"""
+        _, salt, iterations = self._read(server_first)
+        return self._keys.known(self._password, salt, iterations)
+
+    def _read(self, server_first: bytes) -> tuple[bytes, bytes, int]:
+        """Nonce, salt and iterations."""
         fields = _fields(server_first)
-        nonce, salt, count = (
-            fields.get(b"r", b""),
-            _decoded(fields.get(b"s", b"")),
-            fields.get(b"i"),
-        )
+        nonce, salt = fields.get(b"r", b""), _decoded(fields.get(b"s", b""))
         if not nonce.startswith(self._nonce) or len(nonce) == len(self._nonce) or not salt:
             raise TargetUnreachable(_BROKEN)
+        count = fields.get(b"i")
         iterations = int(count) if count is not None and count.isdigit() else 0
         if not 1 <= iterations <= _ITERATIONS_LIMIT:
             raise TargetUnreachable(_BROKEN)
+        return nonce, salt, iterations
+
+    def final(self, server_first: bytes) -> bytes:
+        """client-final-message: the proof."""
+        nonce, salt, iterations = self._read(server_first)
         bound = base64.b64encode(self._binding.header + self._binding.data)
         without_proof = b"c=" + bound + b",r=" + nonce
         whole = b",".join((self._bare, server_first, without_proof))
-        salted = hashlib.pbkdf2_hmac("sha256", self._password, salt, iterations)
+        salted = self._keys.get(self._password, salt, iterations)
         client_key = _hmac(salted, b"Client Key")
         signature = _hmac(hashlib.sha256(client_key).digest(), whole)
         proof = bytes(a ^ b for a, b in zip(client_key, signature, strict=True))

@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from broker.targets import CommandTarget, PostgresTarget, SecretSource, SshTarget
+from broker.targets import (
+    TIMEOUTS,
+    CommandTarget,
+    PostgresTarget,
+    SecretSource,
+    SessionRole,
+    SshTarget,
+)
 from tests.broker.config.samples import loaded, only
 
 if TYPE_CHECKING:
@@ -53,6 +60,15 @@ def target(text: str, name: str = "t") -> str:
             "targets.t.dsn: sslrootcert: the file ",
         ),
         (f"{DSN}, sslmode: require", "targets.t.sslmode: unknown key `sslmode`"),
+        (f"{DSN}, sslpassword: hunter2", "targets.t.sslpassword: must be {env: NAME}, {file: PA"),
+        (f"{DSN}, timeouts: {{lock: 5}}", "targets.t.timeouts.lock: must be a duration"),
+        (f"{DSN}, timeouts: {{locks: 5s}}", "targets.t.timeouts.locks: unknown key `locks`"),
+        (f"{DSN}, role: reader", "targets.t.role: must be {in: [ROLE, ...]}"),
+        (f"{DSN}, role: {{}}", "targets.t.role: the key `in` is missing"),
+        (f"{DSN}, role: {{in: []}}", "targets.t.role.in: must not be empty"),
+        (f"{DSN}, role: {{in: [r], limit: 0}}", "targets.t.role.limit: must be from 1 to 100"),
+        (f"{DSN}, role: {{in: [r], owned: give}}", "targets.t.role.owned: `give` is not one of"),
+        (f"{DSN}, role: {{in: [r], admin: true}}", "targets.t.role.admin: unknown key `admin`"),
     ],
 )
 def test_refused(tmp_path: Path, text: str, said: str) -> None:
@@ -102,4 +118,47 @@ targets:
             "nobody",
             "patterns",
         ),
+    }
+
+
+def test_limits_and_roles_of_sessions(tmp_path: Path) -> None:
+    text = f"""
+targets:
+  a: {{{DSN}}}
+  b: {{{DSN}, timeouts: {{statement: 5s, idle_in_transaction: 0s}}, role: {{in: reader}}}}
+  c: {{{DSN}, role: {{in: [reader, "Two Words"], limit: 5, owned: drop}}}}
+"""
+    a, b, c = loaded(tmp_path, text).targets.values()
+    assert isinstance(a, PostgresTarget)
+    assert isinstance(b, PostgresTarget)
+    assert isinstance(c, PostgresTarget)
+    assert (a.settings, a.role) == (TIMEOUTS, None)
+    assert b.settings == TIMEOUTS | {
+        "statement_timeout": "5000",
+        "idle_in_transaction_session_timeout": "0",
+    }
+    assert b.role == SessionRole(("reader",))
+    assert c.role == SessionRole(("reader", "Two Words"), limit=5, keep=False)
+
+
+def test_a_client_key_must_be_the_brokers_alone(tmp_path: Path) -> None:
+    for name in ("c.crt", "c.key"):
+        (tmp_path / name).write_text("x\n")
+        (tmp_path / name).chmod(0o644)
+    text = target(
+        "kind: postgres, dsn: 'host=h,i port=1 user=u dbname=d sslmode=require "
+        "sslcert=c.crt sslkey=c.key connect_timeout=3 target_session_attrs=standby'"
+    )
+    assert "t.dsn: sslkey: " in (said := only(tmp_path, text))
+    assert "is open to other users (mode 0644)" in said
+    (tmp_path / "c.key").chmod(0o600)
+    assert loaded(tmp_path, text).targets == {
+        "t": PostgresTarget(
+            *("t", "h", 1, "u", "d", "require"),
+            fallbacks=(("i", 1),),
+            sslcert=tmp_path / "c.crt",
+            sslkey=tmp_path / "c.key",
+            connect_timeout=3,
+            session_attrs="standby",
+        )
     }

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from broker.config import secrets
-from broker.config.secrets import Secret, check, resolve
+from broker.config.secrets import Secret, check, open_to_others, resolve
 from broker.errors import InterlockError
 from broker.targets import SecretSource
 
@@ -94,3 +94,11 @@ def test_a_program_that_fails_does_not_tell(
 def test_no_source_is_no_secret() -> None:
     with pytest.raises(InterlockError):
         resolve(SecretSource(), {})
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400, 0o644, 0o660, 0o604])
+def test_a_private_file_is_closed_to_others(tmp_path: Path, mode: int) -> None:
+    file = tmp_path / "key"
+    file.write_text("x")
+    file.chmod(mode)
+    assert (open_to_others(file) is None) == (mode in {0o600, 0o400})

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from broker.errors import TargetUnreachable
 from broker.postgres import scram
-from broker.postgres.scram import PLAIN, PLUS, Exchange, choose
+from broker.postgres.scram import PLAIN, PLUS, Exchange, SaltedKeys, choose, verifier
 
 # The example of RFC 7677, but for the user name, which PostgreSQL takes from the start-up packet.
 NONCE = "rOprNGfwEbeRWgbNEkqO"
@@ -63,6 +63,36 @@ def test_the_best_mechanism_is_chosen_and_a_downgrade_told() -> None:
     assert choose([PLAIN, PLUS], None).header == b"n,,"
     with pytest.raises(TargetUnreachable):
         choose(["OAUTHBEARER"], None)
+
+
+def test_a_demanded_binding_is_used_or_nothing_is() -> None:
+    assert choose([PLAIN, PLUS], b"hash", "require").mechanism == PLUS
+    assert choose([PLAIN, PLUS], b"hash", "disable").header == b"n,,"
+    for offered, channel in (([PLAIN], b"hash"), ([PLAIN, PLUS], None)):
+        with pytest.raises(TargetUnreachable, match="channel_binding=require"):
+            choose(offered, channel, "require")
+
+
+def test_a_password_is_salted_once_and_a_new_one_again() -> None:
+    keys = SaltedKeys(size=2)
+    first = Exchange(choose([PLAIN], None), "pencil", NONCE, keys)
+    assert not first.is_quick(SERVER_FIRST)
+    first.final(SERVER_FIRST)
+    assert Exchange(choose([PLAIN], None), "pencil", NONCE, keys).is_quick(SERVER_FIRST)
+    assert not Exchange(choose([PLAIN], None), "pen", NONCE, keys).is_quick(SERVER_FIRST)
+    for password in (b"a", b"b"):
+        keys.get(password, b"salt", 1)
+    assert not first.is_quick(SERVER_FIRST), "the oldest makes room"
+    assert "pencil" not in repr(vars(keys))
+
+
+def test_a_verifier_is_what_postgresql_computes() -> None:
+    """Of PostgreSQL 15: CREATE ROLE x PASSWORD 'pencil', read from pg_authid."""
+    salt = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
+    assert verifier("pencil", salt) == (
+        "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$"
+        "WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="
+    )
 
 
 @pytest.mark.parametrize(

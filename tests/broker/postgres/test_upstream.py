@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -62,6 +63,53 @@ async def test_another_authority_is_refused(
     target = replace(postgres_tls.target(sslmode=sslmode), sslrootcert=tmp_path / "other.pem")
     with pytest.raises(TargetUnreachable, match="not who it should be"):
         await connect(target, postgres_tls.app_password, SETTINGS)
+
+
+# -- several servers ------------------------------------------------------------------------------
+
+
+async def test_the_first_server_that_answers_is_it(postgres: PostgresServer) -> None:
+    target = replace(
+        postgres.target(),
+        host="no-such-host.invalid",
+        fallbacks=(("127.0.0.1", free_port()), ("127.0.0.1", postgres.port)),
+    )
+    upstream = await connect(target, postgres.app_password, SETTINGS)
+    assert upstream.at == ("127.0.0.1", postgres.port)
+    await upstream.cancel()  # goes to the server that it is, not to the first of the list
+    await upstream.close()
+
+
+async def test_a_refused_password_is_not_tried_elsewhere(postgres: PostgresServer) -> None:
+    port = free_port()
+    target = replace(postgres.target(), fallbacks=(("127.0.0.1", port),))
+    with pytest.raises(TargetUnreachable) as caught:
+        await connect(target, "wrong", SETTINGS)
+    assert str(caught.value) == "orders refuses the password of app"
+
+
+async def test_when_none_answers_each_is_told(postgres: PostgresServer) -> None:
+    one, two = free_port(), free_port()
+    target = replace(postgres.target(), port=one, fallbacks=(("localhost", two),))
+    with pytest.raises(TargetUnreachable) as caught:
+        await connect(target, "x", SETTINGS)
+    assert str(caught.value) == (
+        f"orders does not answer at 127.0.0.1:{one}: connection refused; "
+        f"orders does not answer at localhost:{two}: connection refused"
+    )
+
+
+async def test_a_silent_server_is_left_after_its_time(postgres: PostgresServer) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        target = replace(
+            postgres.target(),
+            port=silent.getsockname()[1],
+            fallbacks=(("127.0.0.1", postgres.port),),
+            connect_timeout=1,
+        )
+        await (await connect(target, postgres.app_password, SETTINGS)).close()
+        with pytest.raises(TargetUnreachable, match="orders did not answer in 1 seconds"):
+            await connect(replace(target, fallbacks=()), "x", SETTINGS)
 
 
 async def test_another_name_is_refused(postgres_tls: PostgresServer) -> None:
@@ -136,19 +184,31 @@ async def test_a_strange_server_is_refused(answer: bytes, why: str) -> None:
     await listener.wait_closed()
 
 
-async def test_md5_still_works(postgres_tls: PostgresServer) -> None:
+_OLD = "SET password_encryption = 'md5'; CREATE ROLE old LOGIN PASSWORD 'old secret'"
+
+
+@pytest.mark.parametrize("method", ["md5", "password", "trust"])
+async def test_weak_ways_of_logging_in_are_for_tls_and_can_be_excluded(
+    postgres_tls: PostgresServer, method: str
+) -> None:
     server = postgres_tls
-    rules = server.socket_dir / "data" / "pg_hba.conf"
-    before = rules.read_text()
-    server.execute("SET password_encryption = 'md5'; CREATE ROLE old LOGIN PASSWORD 'old secret'")
+    target = replace(server.target(), user="old")
+    plain = replace(server.target(sslmode="disable"), user="old")
+    named = {"md5": "a password as MD5", "password": "a password in clear text"}
+    strict = replace(target, methods=frozenset({"scram-sha-256"}))
+    server.execute(_OLD)
     try:
-        rules.write_text("host all old 127.0.0.1/32 md5\n" + before)
-        server.execute("SELECT pg_reload_conf()")
-        target = replace(server.target(), user="old")
-        await (await connect(target, "old secret", SETTINGS)).close()
+        with server.access(f"host all old 127.0.0.1/32 {method}"):
+            await (await connect(target, "old secret", SETTINGS)).close()
+            with pytest.raises(TargetUnreachable) as caught:
+                await connect(strict, "old secret", SETTINGS)
+            what = f"asks for {named[method]}" if method in named else "lets us in without a proof"
+            assert str(caught.value) == f"orders {what}, which its require_auth excludes"
+            if method in named:
+                with pytest.raises(TargetUnreachable, match=f"{named[method]} without TLS"):
+                    await connect(plain, "old secret", SETTINGS)
     finally:
-        rules.write_text(before)
-        server.execute("SELECT pg_reload_conf()")
+        server.execute("DROP ROLE old")
 
 
 async def test_a_session_and_its_cancellation_over_tls(postgres_tls: PostgresServer) -> None:
