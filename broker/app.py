@@ -90,7 +90,8 @@ async def running(config: Config, *, environ: Mapping[str, str]) -> AsyncIterato
         broker = await _Broker.assemble(config, environ, stack)
         listener = broker.listener()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        ticking = [tasks.create_task(work()) for work in (broker.tick, broker.holds.watch)]
+        works = (broker.tick, broker.holds.watch, broker.watch_roles)
+        ticking = [tasks.create_task(work()) for work in works]
         async with listener.listening(config.host, config.port) as (host, port):
             try:
                 yield Running(host, port, broker.reload)
@@ -128,6 +129,14 @@ class _Broker:
         self._node = socket.gethostname()
         self._parser = ShellParser()
         self._desk = Desk(store, audit, utc_now, redact=self._redact)
+        self.postgres = PostgresWays(
+            lambda: self._config.masking,
+            secrets.token_bytes(32),
+            self._secret,
+            audit=audit,
+            only_reads=lambda who, target: may.only_reads(self._config.rules, who, target),
+            session_ttl=lambda: self._config.session_ttl,
+        )
         self.holds = Holds(locks, audit, self._in_force, self._desk.waits)
         self._live = Live(
             config=self._in_force,
@@ -169,7 +178,7 @@ class _Broker:
 
     def listener(self) -> Listener:
         """The front door with every way behind it."""
-        postgres = PostgresWays(lambda: self._config.masking, secrets.token_bytes(32), self._secret)
+        postgres = self.postgres
         shell = ShellWays(self._runner, self._parser)
         operations = self._operations()
         routes = Routes(
@@ -218,6 +227,10 @@ class _Broker:
             await asyncio.sleep(TICK)
             self._live.tick()
             self._audit.seal()
+
+    async def watch_roles(self) -> None:
+        """Look for roles that a dead broker left on a target."""
+        await self.postgres.watch(lambda: self._config.targets.values())
 
     @property
     def _config(self) -> Config:

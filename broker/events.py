@@ -225,6 +225,25 @@ def _at_the_door(identity: Identity | None, source: str, times: int) -> dict[str
     return known
 
 
+def role_made(session: Session, role: str, member_of: tuple[str, ...]) -> Event:
+    """A role of the target's own is made for one session, just after this."""
+    fields = _about(session) | {"role": role, "member_of": list(member_of)}
+    return Event("role.made", str(session.identity), fields, session.id)
+
+
+def role_ended(session: Session, role: str, *, dropped: bool) -> Event:
+    """A session's role is gone; or could not be dropped, and a reaper will."""
+    return Event(
+        "role.ended", "broker", _about(session) | {"role": role, "dropped": dropped}, session.id
+    )
+
+
+def role_reaped(target: str, role: str) -> Event:
+    """A role that a dead broker left is ended, just after this."""
+    sid = role.rpartition("_")[2]
+    return Event("role.reaped", "broker", {"target": target, "role": role}, sid)
+
+
 def watched(by: Identity, act: str, about: str) -> Event:
     """Somebody looked at evidence: `act` is play or verify; `about` a session id or ``log``."""
     return Event("evidence." + act, str(by), {"about": about, "serial": by.serial})

@@ -37,6 +37,22 @@ def summary(rules: Iterable[Rule], identity: Identity, target_name: str, kind: s
     return list(dict.fromkeys([*allows, *reviews, *denies]))
 
 
+READS = frozenset({"select", "explain", "show", "set", "transaction", "cursor", "copy_to"})
+
+
+def only_reads(rules: Iterable[Rule], identity: Identity, target: str) -> bool:
+    """Can nothing that any rule lets this identity do on a database write?
+
+    A block that does not name its actions, or that names functions, may be about anything.
+    """
+    return all(
+        block.actions is not None and block.functions is None and READS.issuperset(block.actions)
+        for rule in concerning(rules, identity, target)
+        for block in (rule.allow, rule.review)
+        if block is not None and _fits(block, sql=True)
+    )
+
+
 def answers_for(rules: Iterable[Rule], by: Identity, target: str) -> bool:
     """Does any rule name this identity as an approver for the target?"""
     return any(

@@ -139,6 +139,10 @@ def _unexpected(upstream: Upstream, kind: str) -> str:
     return f"{upstream.target.name} answered a login with {kind!r}, out of turn"
 
 
+class Refusal(TargetUnreachable):
+    """An error of the server itself; unless it was at login, the connection goes on."""
+
+
 _NOT_NOW = "57P03"  # starting up, shutting down, or not (yet) open for sessions
 
 
@@ -156,4 +160,4 @@ def refused(upstream: Upstream, body: bytes) -> TargetUnreachable:
         "3D000": f"{name} has no database {dbname}",
         "53300": f"{name} has no connection left for {user}",
     }
-    return TargetUnreachable(known.get(code, f"{name} refuses us: {text}"))
+    return Refusal(known.get(code, f"{name} refuses us: {text}"))

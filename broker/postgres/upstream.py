@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from broker.errors import ProtocolError, TargetUnreachable
 from broker.postgres import server_kind
 from broker.postgres.dial import Elsewhere, dial
-from broker.postgres.login import log_in, refused
+from broker.postgres.login import Refusal, log_in, refused
 from broker.postgres.tls import not_proven
 from broker.wire import messages, startup
 from broker.wire.rows import read_cells
@@ -55,6 +55,7 @@ class Upstream:
         self._login = login or Login()
         self.parameters: dict[str, str] = {}
         self.key = b""
+        self.idle = True  # no answer to a `query` is under way
         self._frames = messages.Frames(messages.FROM_SERVER)
 
     @property
@@ -90,15 +91,25 @@ class Upstream:
         return message
 
     async def query(self, text: str) -> list[list[bytes | None]]:
-        """Run one statement of our own; its rows as text. Any error raises TargetUnreachable."""
+        """Run one text of our own; its rows as text. Any error raises TargetUnreachable."""
         self.writer.write(messages.query(text))
+        self.idle = False
         rows: list[list[bytes | None]] = []
         columns = 0
-        while (message := await self.receive()).kind != "Z":
+        problem: TargetUnreachable | None = None
+        while not self.idle:
+            try:
+                message = await self.receive()
+            except Refusal as error:
+                problem = problem or error
+                continue
             if message.kind == "T":
                 columns = messages.Body(message.body).counted()
             elif message.kind == "D":
                 rows.append(read_cells(message.body, columns))
+            self.idle = message.kind == "Z"
+        if problem is not None:
+            raise problem
         return rows
 
     def leftover(self) -> bool:

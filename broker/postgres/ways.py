@@ -5,16 +5,22 @@ Whatever the way, the statements pass one relay, the same judge and the same mas
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import secrets
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from broker.clock import utc_now
 from broker.errors import Denied, EvidenceFailure, InterlockError, TargetUnreachable, TryLater
 from broker.mask.rows import RowMask
 from broker.postgres import catalogue
 from broker.postgres.cancel import Cancels
 from broker.postgres.console import CLOSING, run_command, run_script
+from broker.postgres.early import begun
 from broker.postgres.interactive import run_interactive
+from broker.postgres.just_in_time import KEEPALIVE, SessionRoles
 from broker.postgres.program import find_psql
 from broker.postgres.psql import Program, started
 from broker.postgres.relay import relay
@@ -25,18 +31,20 @@ from broker.wire import notices
 from broker.wire.startup import Cancel
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable, Mapping
     from contextlib import AbstractAsyncContextManager
+    from datetime import timedelta
 
     from broker.console.client import Client
     from broker.live import Opened
     from broker.mask.rules import Masking
     from broker.model import Identity
+    from broker.ports import Audit
+    from broker.postgres.early import Connected
     from broker.postgres.psql import Psql
     from broker.postgres.startup import Duplex
     from broker.postgres.upstream import Upstream
-    from broker.targets import SecretSource
+    from broker.targets import SecretSource, Target
     from broker.wire.startup import Hello
 
 SETTINGS = {
@@ -44,12 +52,17 @@ SETTINGS = {
     "standard_conforming_strings": "on",
     "client_encoding": "UTF8",
 }
+READ_ONLY = {"default_transaction_read_only": "on"}
+REAP_SECONDS = 300.0
+
+log = logging.getLogger("interlock.postgres")
 
 
 class PostgresWays:
     """Implements the front door's ways for `postgres` targets.
 
-    `secret` reads a secret's source.
+    `secret` reads a secret's source, which may take a while; `only_reads` says of whom no rule
+    lets write; `session_ttl` is how long a session's own role can log in.
     """
 
     def __init__(
@@ -57,11 +70,29 @@ class PostgresWays:
         masking: Callable[[], Masking],
         mask_key: bytes,
         secret: Callable[[SecretSource], str],
+        *,
+        audit: Audit,
+        only_reads: Callable[[Identity, str], bool],
+        session_ttl: Callable[[], timedelta],
     ) -> None:
         self._masking = masking
         self._mask_key = mask_key
         self._secret = secret
+        self._only_reads = only_reads
+        self._session_ttl = session_ttl
         self._cancels = Cancels()
+        self._roles = SessionRoles(self._as_ourselves, audit)
+
+    async def watch(self, targets: Callable[[], Iterable[Target]]) -> None:
+        """Drop what dead brokers left on the targets, at the start and every now and then."""
+        while True:
+            for target in targets():
+                if isinstance(target, PostgresTarget) and target.role is not None:
+                    try:
+                        await self._roles.reap(target)
+                    except (InterlockError, OSError) as error:
+                        log.warning("%s: cannot look for left roles: %s", target.name, error)
+            await asyncio.sleep(REAP_SECONDS)
 
     async def console(self, opened: Opened, client: Client, command: str | None) -> int:
         """psql for a person, one SQL text, or a script on standard input."""
@@ -87,10 +118,10 @@ class PostgresWays:
             return
         told = False
         try:
-            async with opening() as opened:
-                upstream = await self._connected(opened)
+            async with opening() as opened, self._access(opened) as connected:
+                upstream = await connected(hello.settings)
                 told = True
-                await self._relay(opened, stream, upstream, hello)
+                await self._relay(opened, stream, upstream, replace(hello, settings={}))
         except InterlockError as error:
             if not told:
                 stream.write(notices.fatal(_code(error), f"interlock: {error}"))
@@ -108,19 +139,59 @@ class PostgresWays:
                 await self._cancels.cancel(hello.key, opened.session.identity)
                 duplex.close()
             elif hello is not None:
-                upstream = await self._connected(opened)
-                await self._relay(opened, duplex, upstream, hello, nonce)
+                await self._relay(opened, duplex, await early(), hello, nonce)
 
         target = _postgres(opened)
         program = Program(find_psql(), database=target.name, user=opened.session.identity.name)
-        async with started(program, serve, nonce) as psql:
+        async with (
+            self._access(opened) as connected,
+            begun(connected) as early,
+            started(program, serve, nonce) as psql,
+        ):
             yield psql
 
-    async def _connected(self, opened: Opened) -> Upstream:
-        target = _postgres(opened)
-        password = self._secret(target.password) if target.password is not None else None
-        settings = SETTINGS | {"application_name": f"interlock {opened.session.id}"}
-        return await connect(target, password, settings)
+    @asynccontextmanager
+    async def _access(self, opened: Opened) -> AsyncIterator[Connected]:
+        """How one session connects: as the target's user, or as a role of its own."""
+        target, session = _postgres(opened), opened.session
+        reads = self._only_reads(session.identity, target.name)
+        pinned = {**SETTINGS, **target.settings, **(READ_ONLY if reads else {})}
+        name = {"application_name": f"interlock {session.id}"}
+        if target.role is None:
+            yield lambda more={}: self._connect(target, {**more, **pinned, **name})
+            return
+        until = utc_now() + self._session_ttl()
+        async with self._roles.role(
+            session, target, target.role, until=until, settings=pinned
+        ) as login:
+            yield lambda more={}: self._connect(target, {**more, **pinned, **name}, login)
+
+    async def _connect(
+        self,
+        target: PostgresTarget,
+        settings: Mapping[str, str],
+        login: tuple[str, str] | None = None,
+    ) -> Upstream:
+        """Secrets are read anew each time, so that they can be rotated."""
+        user, password = login or (None, await self._read(target, "password", target.password))
+        passphrase = await self._read(target, "passphrase", target.sslpassword)
+        return await connect(target, password, settings, passphrase=passphrase, user=user)
+
+    async def _as_ourselves(self, target: PostgresTarget) -> Upstream:
+        settings = {**SETTINGS, **KEEPALIVE, "application_name": "interlock roles"}
+        return await self._connect(target, settings | {"lock_timeout": "5000"})
+
+    async def _read(
+        self, target: PostgresTarget, what: str, source: SecretSource | None
+    ) -> str | None:
+        if source is None:
+            return None
+        try:
+            return await asyncio.to_thread(self._secret, source)
+        except InterlockError as error:  # where it comes from is the operator's business
+            log.error("%s: the %s cannot be read: %s", target.name, what, error)
+            msg = f"the broker cannot read its {what} for {target.name}"
+            raise TargetUnreachable(msg) from error
 
     async def _relay(
         self, opened: Opened, stream: Duplex, upstream: Upstream, hello: Hello, marker: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from broker.model import Identity, Kind
-from broker.policy.may import summary
+from broker.policy.may import only_reads, summary
 from broker.policy.rules import Block, Rule
 
 ME = Identity("bot", Kind.AGENT, "github", "s", groups=("ci",))
@@ -50,3 +50,12 @@ def test_what_is_allowed_without_limits_and_functions() -> None:
 
 def test_who_may_do_nothing_is_told_nothing() -> None:
     assert summary([], ME, "orders", "postgres") == []
+
+
+def test_who_only_reads() -> None:
+    assert only_reads(RULES[:2], ME, "orders")
+    assert not only_reads(RULES, ME, "orders"), "a write after review is a write"
+    for more in (Block(), Block(tables=("public.*",)), Block(functions=("setval",))):
+        rule = Rule("more", ALL, ALL, allow=more)
+        assert not only_reads([*RULES[:2], rule], ME, "orders")
+    assert only_reads([*RULES[:2], Rule("ops", ALL, ALL, allow=LINES)], ME, "orders")

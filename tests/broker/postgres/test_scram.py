@@ -87,7 +87,7 @@ def test_a_password_is_salted_once_and_a_new_one_again() -> None:
 
 
 def test_a_verifier_is_what_postgresql_computes() -> None:
-    """Of PostgreSQL 15: CREATE ROLE x PASSWORD 'pencil', read from pg_authid."""
+    """The keys of the example of RFC 7677."""
     salt = base64.b64decode("W22ZaJ0SNY7soEsUEjb6gQ==")
     assert verifier("pencil", salt) == (
         "SCRAM-SHA-256$4096:W22ZaJ0SNY7soEsUEjb6gQ==$"
