@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from broker.policy.sql.grammar import Node
 
 _HARMLESS = """
-application_name client_min_messages datestyle extra_float_digits intervalstyle timezone xmloption
+application_name client_min_messages datestyle extra_float_digits intervalstyle jit timezone
+xmloption
 """
 HARMLESS = frozenset(_HARMLESS.split())
 """Settings that change how values are written, or what the session calls itself."""
@@ -48,4 +49,6 @@ def is_harmless_set_config(arguments: Sequence[Node]) -> bool:
     if len(arguments) != 3:
         return False
     name, value, local = (literal(argument) for argument in arguments)
+    if name is not None and name.lower() == "jit":  # asyncpg's, for its look at types
+        return True
     return name is not None and value is not None and local == "on" and is_harmless(name, value)
