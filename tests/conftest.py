@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.fixtures.postgres",
     "tests.fixtures.sshd",
     "tests.fixtures.company",  # after those that it imports
+    "tests.fixtures.drivers",
 ]
