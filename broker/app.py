@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +20,7 @@ from broker.config.in_force import InForce
 from broker.config.secrets import resolve
 from broker.control.holds import Holds
 from broker.control.locks import LockVerbs
+from broker.control.nodes import Membership
 from broker.control.operations import Operations
 from broker.control.server import Server
 from broker.errors import IdentityRefused, Unparsable
@@ -53,19 +53,18 @@ from broker.ssh.forward import Forward
 from broker.ssh.knocks import Knocks
 from broker.ssh.listener import Listener
 from broker.ssh.routes import Routes
-from broker.store.locks import LockTable
-from broker.store.sqlite import Store
-from broker.store.used_tokens import UsedInStore
+from broker.store.opening import opened
 from broker.targets import CommandTarget, SshTarget
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
     from datetime import timedelta
 
     from broker.config.model import Config
     from broker.live import Opened
     from broker.model import Identity, Statement
     from broker.shell.runner import Runner
+    from broker.store.opening import Stores
     from broker.targets import SecretSource
 
 log = logging.getLogger("interlock")
@@ -90,7 +89,7 @@ async def running(config: Config, *, environ: Mapping[str, str]) -> AsyncIterato
         broker = await _Broker.assemble(config, environ, stack)
         listener = broker.listener()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        ticking = [tasks.create_task(work()) for work in (broker.tick, broker.holds.watch)]
+        ticking = [tasks.create_task(work()) for work in broker.works()]
         async with listener.listening(config.host, config.port) as (host, port):
             try:
                 yield Running(host, port, broker.reload)
@@ -109,26 +108,34 @@ class _Broker:
         environ: Mapping[str, str],
         authority: Authority,
         audit: AuditLog,
-        store: Store,
-        locks: LockTable,
+        stores: Stores,
         keys: KeySource,
-        used: UsedInStore,
         flow: DeviceFlow,
     ) -> None:
         self._in_force = InForce(config)
         self._environ = environ
         self._authority = authority
         self._audit = audit
-        self._store = store
+        self._store = store = stores.store
+        self._nodes = stores.nodes
         self._keys = keys
-        self._used = used
+        self._used = stores.used
         self._flow = flow
         self._exchange = Login(config.issuers, keys, self._used, utc_now)
         self._redactor = Redactor(config.masking)
-        self._node = socket.gethostname()
+        self._node = self._nodes.name
         self._parser = ShellParser()
         self._desk = Desk(store, audit, utc_now, redact=self._redact)
-        self.holds = Holds(locks, audit, self._in_force, self._desk.waits)
+        self.holds = Holds(
+            stores.locks,
+            audit,
+            self._in_force,
+            self._desk.waits,
+            self._nodes.sessions_elsewhere,
+        )
+        self._crowd = Crowd(
+            lambda: self._config.limits, self.holds.note, self._nodes.connections_elsewhere
+        )
         self._live = Live(
             config=self._in_force,
             store=store,
@@ -140,6 +147,15 @@ class _Broker:
             judge=self._judge,
             redact=self._redact,
             guard=self.holds,
+        )
+        self._membership = Membership(
+            stores,
+            self._desk,
+            audit,
+            utc_now,
+            running=self._live.running,
+            connections=self._crowd.counts,
+            look=self.holds.look,
         )
 
     @classmethod
@@ -154,18 +170,18 @@ class _Broker:
         audit = AuditLog.open(state / "log", log_key.private, log_key.verifier.name, utc_now)
         stack.callback(audit.close)
         interrupted = recorder.salvage_all(state / "recordings", audit)
-        store = Store.open(state / "interlock.sqlite")
-        stack.callback(store.close)
-        locks = LockTable.open(state / "interlock.sqlite")
-        stack.callback(locks.close)
-        _say_started(config, audit, store, interrupted)
+        stores = stack.enter_context(opened(config.store, state))
+        _say_started(config, audit, stores, interrupted)
         client = await stack.enter_async_context(new_client())
-        used = UsedInStore.open(state / "interlock.sqlite")
-        stack.callback(used.close)
         keys, flow = KeySource(client), DeviceFlow(client)
-        broker = cls(config, environ, authority, audit, store, locks, keys, used, flow)
-        broker._desk.recover()
+        broker = cls(config, environ, authority, audit, stores, keys, flow)
+        broker._membership.begin()
+        stack.callback(broker._membership.leave)
         return broker
+
+    def works(self) -> tuple[Callable[[], Coroutine[object, object, None]], ...]:
+        """What goes on beside the listener for as long as it listens."""
+        return self.tick, self.holds.watch, self._desk.watch, self._membership.watch
 
     def listener(self) -> Listener:
         """The front door with every way behind it."""
@@ -187,7 +203,11 @@ class _Broker:
             verbs=Verbs(operations, self._lock_verbs()),
             ways={"postgres": postgres.console, "ssh": shell, "command": shell},
             holds=self.holds,
-            knock=Knocks(lambda: self._config.limits.logins_per_source, self.holds.refuse),
+            knock=Knocks(
+                lambda: self._config.limits.logins_per_source,
+                self.holds.refuse,
+                shared=self._nodes.knock,
+            ),
         )
         return Listener(
             host_keys=self._host_keys(),
@@ -196,7 +216,7 @@ class _Broker:
             audit=self._audit,
             route=routes,
             forward=Forward(self._in_force, self._live, {"postgres": postgres.forward}),
-            crowd=Crowd(lambda: self._config.limits, self.holds.note),
+            crowd=self._crowd,
         )
 
     def reload(self, config: Config) -> None:
@@ -335,7 +355,7 @@ def _authority(config: Config, environ: Mapping[str, str]) -> Authority:
     return Authority.open(keys, config.user_ca, config.trusted_user_cas, environ)
 
 
-def _say_started(config: Config, audit: AuditLog, store: Store, interrupted: list[str]) -> None:
+def _say_started(config: Config, audit: AuditLog, stores: Stores, interrupted: list[str]) -> None:
     if interrupted or audit.torn:
         audit.append(
             events.broker_event(
@@ -343,7 +363,7 @@ def _say_started(config: Config, audit: AuditLog, store: Store, interrupted: lis
             )
         )
         log.warning("the last run ended abruptly: %d recordings closed", len(interrupted))
-    store.interrupt_sessions(utc_now())
+    stores.store.interrupt_sessions(utc_now(), stores.own)
     audit.append(config_told(config), durable=True)
 
 

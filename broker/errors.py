@@ -5,6 +5,7 @@ InterlockError                 a sentence for the person, and the exit code that
 ├─ Unparsable            65    a statement that the grammar does not accept
 ├─ TargetUnreachable     69    the target did not answer, or is not who we pinned
 ├─ EvidenceFailure       70    audit log, recorder or masker failed: the session must end
+│  └─ StoreAway          75    the store does not answer now: nothing new may begin
 ├─ TryLater              75    a limit, an expired review: the same may pass later
 ├─ Denied                77    refused by a rule or by a person
 │  └─ IdentityRefused    77    the credential does not prove what it claims
@@ -67,6 +68,12 @@ class EvidenceFailure(InterlockError):
     """Audit log, recorder or masker failed. Nothing may be forwarded or delivered after it."""
 
     code = ExitCode.FAULT
+
+
+class StoreAway(EvidenceFailure):
+    """The store does not answer now. Nothing was begun, and the same may pass later."""
+
+    code = ExitCode.TRY_LATER
 
 
 class TryLater(InterlockError):

@@ -124,7 +124,8 @@ class Gate:
             why = "the rules changed while it waited; ask again"
             answer = replace(answer, answer=Answer.DENY, reason=why, expired=True)
         said = "expired" if answer.expired else answer.reason
-        self._mark(f"review {answer.review} {said}"[:LABEL_LIMIT])
+        if answer.review is not None:  # None: it was refused before anybody was asked
+            self._mark(f"review {answer.review} {said}"[:LABEL_LIMIT])
         return answer
 
     def _settle(self, statement: Statement, verdict: Verdict) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from broker.console.client import Terminal
     from broker.model import Identity, Statement, Way
     from broker.ports import Audit, Clock, Reviews
-    from broker.store.sqlite import Store
+    from broker.store.contract import Store
     from broker.targets import Target
 
 log = logging.getLogger("interlock.live")
@@ -155,6 +155,10 @@ class Live:
         finally:
             del self._running[session.id], self._recorders[session.id]
             self._end(opened, recorder, status)
+
+    def running(self) -> list[str]:
+        """The sessions that run here now."""
+        return list(self._running)
 
     def before(self, session: str) -> list[str]:
         """The last statements of a running session, masked, with their verdicts."""

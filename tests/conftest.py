@@ -5,5 +5,6 @@ pytest_plugins = [
     "tests.fixtures.oidc_provider",
     "tests.fixtures.postgres",
     "tests.fixtures.sshd",
+    "tests.fixtures.stores",
     "tests.fixtures.company",  # after those that it imports
 ]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from broker.config.dsn import dsn_problem
+from broker.config.dsn import dsn_problem, store_dsn_problem
 from broker.config.shapes import (
     ByKind,
     Claim,
@@ -80,8 +80,8 @@ def store_problem(store: str) -> str | None:
     if store == "sqlite":
         return None
     if store.startswith(("postgresql://", "postgres://")):
-        return "store: postgresql is not in this version; use sqlite"
-    return "must be sqlite"
+        return store_dsn_problem(store)
+    return "must be sqlite, or postgresql://... for several nodes"
 
 
 PLAIN = Text()
@@ -252,6 +252,13 @@ LIMITS = Section(
     doc="How many at once of each, and how many logins a minute from one address.",
 )
 
+STORE_LOSS = Section(
+    {"end_after": Duration(timedelta(), timedelta(hours=1))},
+    required=("end_after",),
+    doc="How long running sessions go on while the store is away.",
+    else_say="must be end, keep or {end_after: 10s}",
+)
+
 FILE = Section(
     {
         "listen": PLAIN,
@@ -271,6 +278,7 @@ FILE = Section(
         "limits": LIMITS,
         "session_ttl": Duration(SECOND, 7 * DAY),
         "drain": Duration(timedelta(), timedelta(hours=1)),
+        "on_store_loss": TextOr(Text(choices=("end", "keep")), STORE_LOSS),
         "log": Text(choices=("text", "json")),
         "examples": Several(EXAMPLE, may_be_empty=True),
     },

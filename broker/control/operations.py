@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from broker.ports import Audit, Clock
     from broker.review.desk import Desk
     from broker.review.life import Review
+    from broker.store.contract import Store
     from broker.store.records import SessionRecord
-    from broker.store.sqlite import Store
 
 Json: TypeAlias = "Mapping[str, object]"
 
@@ -186,9 +186,13 @@ class Operations:
         if record.recording is None:
             msg = f"session {session} has no recording"
             raise UsageError(msg)
+        path = self._config.state / "recordings" / record.recording
+        if record.node != self.node and not path.exists():
+            msg = f"the recording of session {session} is on node {record.node}; ask there"
+            raise UsageError(msg)
         if first:
             self._audit.append(events.watched(by, "play", session))
-        return self._config.state / "recordings" / record.recording
+        return path
 
     def _may_see(self, by: Identity, record: SessionRecord) -> bool:
         if record.identity == str(by) or by.is_one_of(self._config.auditors):

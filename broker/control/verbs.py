@@ -184,6 +184,7 @@ def sessions(records: object) -> str:
     """A line a session, newest first."""
     lines = [
         f"{r['id']}  {r['started']}  {r['status']:<11}  {r['identity']}  {r['target']}"
+        + (f"  {r['node']}" if r.get("node") else "")
         for r in _mappings(records)
     ]
     return "\n".join(lines) or "No session is yours to see."

@@ -6,7 +6,14 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from broker.errors import EvidenceFailure, ExitCode, InterlockError, TryLater, UsageError
+from broker.errors import (
+    EvidenceFailure,
+    ExitCode,
+    InterlockError,
+    StoreAway,
+    TryLater,
+    UsageError,
+)
 from broker.ssh.visitor import LOGIN
 
 if TYPE_CHECKING:
@@ -63,6 +70,9 @@ async def _guarded(route: Route, visitor: Visitor, channel: Channel, request: Re
             )
             raise UsageError(msg)
         return await route(visitor, channel, request)
+    except StoreAway as error:
+        await say(channel, f"interlock: {error}")
+        return error.code
     except EvidenceFailure as error:
         log.error("session ended: %s", error)
         await say(channel, f"interlock: {error}. {EVIDENCE}")

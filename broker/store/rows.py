@@ -89,6 +89,18 @@ def review_of(row: Mapping[str, Any], approvals: Iterable[Mapping[str, Any]]) ->
     )
 
 
+def approval_row(review: Review, number: int) -> dict[str, Any]:
+    """One of a review's approvals as the columns of its row."""
+    given = review.approvals[number]
+    return {
+        "review": review.id,
+        "n": number,
+        "by": identity_text(given.by),
+        "at": time_text(given.at),
+        "reason": given.reason,
+    }
+
+
 def identity_text(identity: Identity) -> str:
     """An identity with all that is known of it, as JSON."""
     fields = {name: getattr(identity, name) for name in Identity.__slots__}

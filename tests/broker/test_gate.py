@@ -17,6 +17,9 @@ from tests.fakes import FakeAudit, FakeMask, FakeRecorder, FakeReviews, Journal,
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from broker.model import Session
+    from broker.ports import Notice
+
 ALLOW = Verdict(Answer.ALLOW, "reads", "may read")
 REVIEW = Verdict(Answer.REVIEW, "writes", "needs two eyes", approvers=("group:dba",))
 DENY = Verdict(Answer.DENY, "no-ddl", "no schema changes by hand")
@@ -87,6 +90,31 @@ async def test_an_approval_under_other_rules_is_worth_nothing() -> None:
     assert verdict.answer is Answer.DENY
     assert world.gate.refusal_code == ExitCode.TRY_LATER
     assert "the rules changed" in verdict.reason
+
+
+class Nobody(FakeReviews):
+    """There is nobody who could be asked."""
+
+    async def ask(
+        self, session: Session, statement: Statement, verdict: Verdict, notice: Notice
+    ) -> Verdict:
+        """Refuse before a review is made."""
+        return replace(verdict, answer=Answer.DENY, reason="nobody can be asked", expired=True)
+
+
+async def test_a_review_that_was_never_asked_is_a_refusal_and_no_more() -> None:
+    world = World(REVIEW)
+    world.gate._reviews = Nobody(world.journal)
+    verdict = await world.gate.admit(SELECT, pytest.fail)  # type: ignore[arg-type]
+    assert (verdict.answer, verdict.review) == (Answer.DENY, None)
+    assert world.gate.refusal_code == ExitCode.TRY_LATER
+    assert world.journal.happened == [
+        "judge: asked",
+        "audit: statement.judged",
+        "recorder: marker deny writes",
+    ]
+    world.verdict = ALLOW
+    assert (await world.gate.admit(SELECT)).answer is Answer.ALLOW
 
 
 async def test_what_is_audited_is_redacted_and_the_digest_is_of_the_exact_text() -> None:
