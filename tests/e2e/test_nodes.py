@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.fixtures.oidc import provider
-from tests.fixtures.served import Person, Served, serving, until
+from tests.fixtures.postgres import free_port
+from tests.fixtures.served import Person, Served, interlock, serving, until
 from tests.fixtures.stores import own_postgres
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ state: state
 drain: 1s
 store: {dsn}
 on_store_loss: {loss}
-user_ca: {{file: ../user_ca}}
 issuers:
   - name: corp
     issuer: {issuer}
@@ -79,20 +79,15 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     folder = tmp_path_factory.mktemp("nodes")
     for name in ("a", "b", "box"):
         (folder / name).mkdir()
-    words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / "user_ca")]
-    subprocess.run(words, check=True)
     with ExitStack() as stack:
         store = stack.enter_context(own_postgres())
         corp = stack.enter_context(provider("ES256"))
-        nodes = [
-            stack.enter_context(
-                serving(
-                    folder / name,
-                    CONFIG.format(dsn=store.dsn, loss=loss, issuer=corp.url, box=folder / "box"),
-                )
-            )
-            for name, loss in (("a", "{end_after: 1s}"), ("b", "keep"))
-        ]
+        nodes = []
+        for name, loss in (("a", "{end_after: 1s}"), ("b", "keep")):
+            config = CONFIG.format(dsn=store.dsn, loss=loss, issuer=corp.url, box=folder / "box")
+            if nodes:
+                _copy_authorities(nodes[0].state, folder / name / "state")
+            nodes.append(stack.enter_context(serving(folder / name, config)))
         people = {
             name: _known(nodes[0], nodes[1], name, corp.token(sub=name, email=mail, groups=[group]))
             for name, mail, group in (
@@ -105,6 +100,14 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
             )
         }
         yield Pair(nodes[0], nodes[1], corp, store, folder / "box", people)
+
+
+def _copy_authorities(first: Path, other: Path) -> None:
+    """As docs/operators.md says: the authorities are one for all nodes, other keys their own."""
+    (other / "keys").mkdir(mode=0o700, parents=True)
+    for name in ("user_ca", "host_ca", "target_ca"):
+        for file in (name, f"{name}.pub"):
+            shutil.copy2(first / "keys" / file, other / "keys" / file)
 
 
 def _known(a: Served, b: Served, name: str, token: str) -> tuple[Person, Person]:
@@ -181,6 +184,32 @@ def test_kill_reaches_a_session_of_the_other_node(pair: Pair) -> None:
     told = moment(pair.a, "session.killed", sid=card["session"])
     assert moment(pair.b, "session.closed", sid=card["session"]) - told < SECOND_MS
     until(lambda: pair.at("a", "dana").json("locks") == [], 5)
+
+
+def test_one_line_of_known_hosts_is_enough_for_all_nodes(pair: Pair) -> None:
+    lines = [(served.folder / "known_hosts").read_text() for served in (pair.a, pair.b)]
+    assert lines[0] == lines[1]
+    keys = [(served.state / "keys" / "host_key").read_bytes() for served in (pair.a, pair.b)]
+    assert keys[0] != keys[1]
+
+
+def test_a_node_without_a_store_does_not_start_and_says_why_without_the_password(
+    pair: Pair, tmp_path: Path
+) -> None:
+    dsn = f"postgresql://postgres:postgres@127.0.0.1:{free_port()}/x?sslmode=disable"
+    file = tmp_path / "interlock.yaml"
+    file.write_text(
+        CONFIG.format(dsn=dsn, loss="end", issuer=pair.corp.url, box=pair.box),
+    )
+    checked = interlock("check", "--config", str(file))
+    assert checked.returncode == 0, checked.stderr
+    assert "its password is in this file" in checked.stderr + checked.stdout
+    ran = interlock("serve", "--config", str(file))
+    assert ran.returncode == 75
+    assert "interlock: the store cannot be reached: " in ran.stderr
+    for told in (checked.stderr, checked.stdout, ran.stderr):
+        assert PASSWORD not in told
+        assert "Traceback" not in told
 
 
 def test_a_token_is_used_once_and_serials_differ_over_both_nodes(pair: Pair) -> None:
@@ -389,6 +418,7 @@ def test_the_password_of_the_store_is_nowhere(pair: Pair) -> None:
             assert PASSWORD.encode() not in path.read_bytes(), path
         words = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, check=True)
         assert PASSWORD.encode() not in words.stdout
+        assert served.verify()["ok"]  # each node has a whole log of its own
 
 
 @contextmanager
