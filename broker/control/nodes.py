@@ -95,6 +95,7 @@ class Membership:
 
     def beat(self) -> None:
         """Renew the lease, and close what dead nodes left."""
+        self._stores.store.catch_up()
         self._renew()
         dead: list[str] = []
 

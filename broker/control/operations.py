@@ -187,7 +187,7 @@ class Operations:
             msg = f"session {session} has no recording"
             raise UsageError(msg)
         path = self._config.state / "recordings" / record.recording
-        if record.node != self.node and not path.exists():
+        if record.node not in {"", self.node} and not path.exists():
             msg = f"the recording of session {session} is on node {record.node}; ask there"
             raise UsageError(msg)
         if first:

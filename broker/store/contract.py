@@ -29,6 +29,9 @@ class Store(Protocol):
     ) -> None:
         """Keep how a session ended; the first end is the one that counts."""
 
+    def catch_up(self) -> None:
+        """Keep the ends of sessions that could not be kept when they came."""
+
     def find_session(self, session_id: str) -> SessionRecord | None:
         """The session of that id."""
 

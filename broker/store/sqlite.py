@@ -96,6 +96,9 @@ class Store:
                 (time_text(ended), status, exit_code, session_id, OPEN),
             )
 
+    def catch_up(self) -> None:
+        """What a file did not take at its moment is interrupted at the next start."""
+
     def find_session(self, session_id: str) -> SessionRecord | None:
         """The session of that id."""
         rows = self._rows("SELECT * FROM sessions WHERE id = ?", (session_id,))

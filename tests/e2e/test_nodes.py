@@ -82,7 +82,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     with ExitStack() as stack:
         store = stack.enter_context(own_postgres())
         corp = stack.enter_context(provider("ES256"))
-        nodes = []
+        nodes: list[Served] = []
         for name, loss in (("a", "{end_after: 1s}"), ("b", "keep")):
             config = CONFIG.format(dsn=store.dsn, loss=loss, issuer=corp.url, box=folder / "box")
             if nodes:

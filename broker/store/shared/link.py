@@ -3,7 +3,9 @@
 Calls are made from the event loop's thread, so each is bounded: by the server (statement and lock
 timeouts), by the kernel (a peer that does not acknowledge), and by our own patience. The first
 call that fails breaks the link; from then on calls fail at once, until a thread has connected
-again. So the loop is held for `PATIENCE_S` at most, once for each time that the store goes away.
+again. After a call that took long and failed the store is left alone for a while, so that one
+which is merely slow does not hold the loop with every poll. So the loop is held for `PATIENCE_S` at
+most, and no more often than once in `REST_S`.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from contextlib import contextmanager, suppress
+import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import psycopg
@@ -34,12 +37,14 @@ Values: TypeAlias = "Mapping[str, object] | Sequence[object]"
 Row: TypeAlias = dict[str, Any]
 
 PATIENCE_S = 3.0
+HELD_S = 1.0  # a failure that took longer than this is slowness
+REST_S = 5.0
 CONNECT_S = 5
 RETRY_S = 0.5
 AWAY = "the store cannot be reached now; try again soon"
 SLOW = "the store is too slow now; try again soon"
 SETTINGS = """
-SELECT set_config('statement_timeout', '2500', false), set_config('lock_timeout', '2000', false),
+SELECT set_config('statement_timeout', '2000', false), set_config('lock_timeout', '1500', false),
        set_config('idle_in_transaction_session_timeout', '10000', false),
        set_config('default_transaction_isolation', 'read committed', false),
        set_config('synchronous_commit', CASE current_setting('synchronous_commit')
@@ -101,6 +106,7 @@ class Link:
         self._connection: Bounded | None = None
         self._closed = False
         self._lost = asyncio.Event()
+        self._rest_until = 0.0
 
     def open(self, prepare: Callable[[Bounded], None]) -> None:
         """Connect for the first time, and `prepare` what is there."""
@@ -124,12 +130,18 @@ class Link:
 
     def run(self, query: str, values: Values = ()) -> list[Row]:
         """One statement, by itself; gives its rows."""
+        began = time.monotonic()
         if self._connection is None:
             raise StoreAway(AWAY)
+        if began < self._rest_until:
+            raise StoreAway(SLOW)
         try:
             cursor = self._connection.execute(query.encode(), _clean(values))
             return cursor.fetchall() if cursor.description else []
         except psycopg.Error as error:
+            now = time.monotonic()
+            if now - began > HELD_S and not isinstance(error, errors.LockNotAvailable):
+                self._rest_until = now + REST_S
             raise self._failure(error) from None
 
     @contextmanager
@@ -140,24 +152,34 @@ class Link:
             yield
             self.run("COMMIT")
         except BaseException:
-            with suppress(EvidenceFailure):
-                if self._connection is not None:
-                    self.run("ROLLBACK")
+            self._roll_back()
             raise
 
     async def mend(self, back: Callable[[], None]) -> None:
         """For ever: connect again whenever the connection was lost, and say so."""
         while True:
             await self._lost.wait()
+            await asyncio.sleep(max(0.0, self._rest_until - time.monotonic()))
             try:
                 await asyncio.to_thread(self._reconnect)
             except (psycopg.Error, OSError) as error:
                 log.debug("still no store: %s", said(error, self._dsn))
                 await asyncio.sleep(RETRY_S)
                 continue
+            if self._connection is None:  # lost again before we came to it
+                continue
             self._lost.clear()
             log.warning("the store answers again")
             back()
+
+    def _roll_back(self) -> None:
+        """Also while the store rests: a connection must not stay within a change."""
+        if self._connection is None:
+            return
+        try:
+            self._connection.execute("ROLLBACK")
+        except psycopg.Error as error:
+            self._failure(error)
 
     def _reconnect(self) -> None:
         self._connection = connect(self._dsn)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from broker.control.nodes import GONE, Membership
-from broker.errors import EvidenceFailure
+from broker.errors import EvidenceFailure, StoreAway
 from broker.policy.locks import Lock, Subject
 from broker.review.desk import Desk
 from broker.review.life import State
+from broker.store.opening import SharedStore
 from tests.broker.review.test_life import review
 from tests.fakes import NOON, FakeAudit, Journal, session
 from tests.fixtures.served import until
@@ -127,6 +128,20 @@ async def test_a_burial_that_cannot_be_audited_waits(pair: Pair) -> None:
     with pytest.raises(EvidenceFailure):
         pair.a.member.beat()
     assert pair.a.status("s2") == ("open", State.PENDING)
+
+
+async def test_an_end_that_could_not_be_kept_is_kept_with_the_next_beat(pair: Pair) -> None:
+    pair.a.member.begin()
+    pair.a.begins("s1")
+    store = pair.a.stores.store
+    assert isinstance(store, SharedStore)
+    store._link._rest_until = float("inf")  # it is too slow now
+    with pytest.raises(StoreAway):
+        store.save_session_closed("s1", ended=NOON, status="killed", exit_code=77)
+    store._link._rest_until = 0.0
+    pair.a.running.clear()
+    pair.a.member.beat()
+    assert pair.a.status("s1") == ("killed", State.WITHDRAWN)
 
 
 async def test_a_node_that_leaves_is_not_buried(pair: Pair) -> None:

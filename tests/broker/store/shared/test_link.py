@@ -122,6 +122,7 @@ def test_a_frozen_server_holds_the_caller_for_a_bounded_time_and_once(
         with pytest.raises(StoreAway, match=AWAY):
             link.run("SELECT 1")
         assert 0.4 < time.monotonic() - began < 2
+        assert not link._rest_until
         began = time.monotonic()
         for _ in range(100):
             with pytest.raises(StoreAway):
@@ -129,6 +130,53 @@ def test_a_frozen_server_holds_the_caller_for_a_bounded_time_and_once(
         assert time.monotonic() - began < 0.2
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def test_a_slow_server_is_left_alone_for_a_while(
+    link: Link, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.store.shared.link.HELD_S", 0.1)
+    link.run("CREATE TABLE t (a int)")
+    link.run("SET statement_timeout = '200ms'")
+
+    def slow() -> None:
+        with link.change():
+            link.run("INSERT INTO t VALUES (1)")
+            link.run("SELECT pg_sleep(5)")
+
+    with pytest.raises(StoreAway, match=SLOW):
+        slow()
+    began = time.monotonic()
+    for _ in range(20):
+        with pytest.raises(StoreAway, match=SLOW):
+            link.run("SELECT pg_sleep(5)")
+    assert time.monotonic() - began < 0.2
+    link._rest_until = 0.0  # five seconds later
+    assert link.run("SELECT count(*) AS n FROM t") == [{"n": 0}]
+    with link.change():  # the connection was not left within the failed change
+        link.run("INSERT INTO t VALUES (2)")
+
+
+async def test_a_link_that_is_lost_again_at_once_is_mended_again(
+    link: Link, postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reconnect, times = link._reconnect, 0
+
+    def lost_again() -> None:
+        nonlocal times
+        times += 1
+        reconnect()
+        if times == 1:  # a call between the thread's end and ours failed
+            link._disconnect()
+
+    monkeypatch.setattr(link, "_reconnect", lost_again)
+    postgres.execute(f"SELECT pg_terminate_backend({backend(link)}, 5000)")
+    with pytest.raises(StoreAway):
+        link.run("SELECT 1")
+    async with mending(link) as back:
+        await back.wait()
+        assert link.run("SELECT 1 AS one") == [{"one": 1}]
+    assert times == 2
 
 
 def test_what_others_hold_is_waited_for_a_bounded_time(link: Link, shared_dsn: str) -> None:
