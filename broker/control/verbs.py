@@ -181,11 +181,13 @@ def answered(card: Mapping[str, object]) -> str:
 
 
 def sessions(records: object) -> str:
-    """A line a session, newest first."""
+    """A line a session, newest first; with its node when there are several."""
+    found = _mappings(records)
+    several = len({r.get("node") for r in found}) > 1
     lines = [
         f"{r['id']}  {r['started']}  {r['status']:<11}  {r['identity']}  {r['target']}"
-        + (f"  {r['node']}" if r.get("node") else "")
-        for r in _mappings(records)
+        + (f"  {r['node']}" if several else "")
+        for r in found
     ]
     return "\n".join(lines) or "No session is yours to see."
 

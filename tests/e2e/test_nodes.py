@@ -410,6 +410,24 @@ def test_what_needs_a_review_while_the_store_is_away_is_refused_and_the_session_
     until(lambda: pair.at("b", "bea").ssh("box", "echo 1").returncode == 0)
 
 
+def test_a_store_that_answers_nothing_holds_nobody_for_long(pair: Pair) -> None:
+    with talking(pair.at("b", "bea")) as talks:
+        said(talks, "echo before", "before")
+        with pair.store.frozen():
+            began = time.monotonic()
+            one = pair.at("b", "ann").ssh("box", "echo 1")
+            first = time.monotonic() - began
+            said(talks, "echo meanwhile", "meanwhile")
+            two = pair.at("b", "ann").ssh("box", "echo 1")
+            both = time.monotonic() - began
+            assert (one.returncode, two.returncode) == (75, 75), (one, two)
+            print(f"a frozen store: refused after {first:.1f} s, then {both:.1f} s")  # noqa: T201
+            assert both < 10
+        for node in "ab":
+            until(lambda node=node: pair.at(node, "ann").ssh("box", "echo 1").returncode == 0)
+        said(talks, "echo after", "after")
+
+
 def test_the_password_of_the_store_is_nowhere(pair: Pair) -> None:
     for served in (pair.a, pair.b):
         assert PASSWORD in served.file.read_text()
