@@ -35,7 +35,7 @@ from broker.identity.login import Login
 from broker.live import Live
 from broker.mask.values import Redactor
 from broker.model import Answer, Verdict
-from broker.policy import may
+from broker.policy import may, terminal
 from broker.policy.judge import judge
 from broker.postgres.ways import PostgresWays
 from broker.review.desk import Desk
@@ -186,7 +186,7 @@ class _Broker:
     def listener(self) -> Listener:
         """The front door with every way behind it."""
         postgres = PostgresWays(lambda: self._config.masking, secrets.token_bytes(32), self._secret)
-        shell = ShellWays(self._runner, self._parser)
+        shell = ShellWays(self._runner, self._parser, self._raw_only)
         operations = self._operations()
         routes = Routes(
             config=self._in_force,
@@ -334,6 +334,10 @@ class _Broker:
         if isinstance(target, CommandTarget):
             return LocalRunner(target, self._secret)
         raise TypeError(target)
+
+    def _raw_only(self, opened: Opened) -> bool:
+        session = opened.session
+        return terminal.is_all(self._config.rules, session.identity, session.target)
 
     def _credentials(self, target: SshTarget, opened: Opened) -> list[asyncssh.SSHKeyPair]:
         """The configured key, or one for this session alone with a certificate of our target CA."""

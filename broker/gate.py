@@ -176,6 +176,11 @@ class Gate:
         shown = self._guarded("masked", self._redact, line)
         self._guarded("recorded", self._recorder.input, shown)
 
+    def hidden(self, count: int) -> None:
+        """Record that so many keys were typed, and not what they were."""
+        self._check_open()
+        self._guarded("recorded", self._recorder.hidden_input, count)
+
     def said(self, text: str) -> bytes:
         """Record a sentence of our own; give back its bytes to deliver."""
         self._check_open()

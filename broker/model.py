@@ -88,6 +88,7 @@ class Language(Enum):
     SQL = "sql"
     SHELL = "shell"
     TEXT = "text"
+    TERMINAL = "terminal"  # no text at all: a raw terminal, whose lines are not judged
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class FakeRecorder:
     shown: bytes = b""
     markers: list[str] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
+    unseen: list[int] = field(default_factory=list)
 
     def output(self, data: bytes) -> None:
         """Remember what was shown."""
@@ -75,6 +76,7 @@ class FakeRecorder:
     def hidden_input(self, count: int) -> None:
         """Remember that something was typed unseen."""
         self.journal.note("recorder", "hidden")
+        self.unseen.append(count)
 
     def marker(self, label: str) -> None:
         """Remember a marker."""

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, assert_never
 
 from broker.model import Answer, Facts, Language, Part, Statement, Verdict
-from broker.policy import sql
+from broker.policy import sql, terminal
 from broker.policy.decide import decide
 from broker.policy.shell.facts import facts as shell_facts
 from broker.policy.sql import second
@@ -33,6 +33,8 @@ def judge(
 
     `parse_shell` gives the tree of a command line (``shfmt --to-json``).
     """
+    if statement.language is Language.TERMINAL:
+        return terminal.decide(rules, identity, target_name)
     facts = _facts(statement, parse_shell)
     verdict = decide(rules, identity, target_name, facts)
     if verdict.answer is Answer.REVIEW and statement.language is Language.SQL:
@@ -50,6 +52,8 @@ def _facts(statement: Statement, parse_shell: Callable[[str], Mapping[str, Any]]
         case Language.TEXT:
             words = tuple(text.split())
             return Facts((Part(command=words),) if words else ())
+        case Language.TERMINAL:
+            return terminal.FACTS
         case _:
             assert_never(statement.language)
 

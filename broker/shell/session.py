@@ -9,6 +9,7 @@ from broker.errors import ExitCode, TargetUnreachable
 from broker.policy.shell.bounds import SIZE
 from broker.shell.kept import Leave
 from broker.shell.lines import WITHDRAWN, Lines
+from broker.shell.raw import open_terminal, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +56,9 @@ async def run_command(
     A shell that would read a script from its input is not run: we judge and run the script.
     """
     lines = Lines(client, gate, target, runner, parser)
+    if wanted(command):
+        lines.listen()
+        return await open_terminal(lines)
     arguments = lines.script(command) if client.terminal is None else None
     if arguments is not None:
         return await run_script(client, gate, target, runner, parser, arguments)
@@ -137,11 +141,19 @@ async def run_interactive(
     runner: Runner,
     parser: ShellParser,
     editor: EditorFactory | None = None,
+    *,
+    raw: bool = False,
 ) -> int:
-    """Lines at our own prompt until `exit` or the end of input: the last line's status."""
+    """Lines at our own prompt until `exit` or the end of input: the last line's status.
+
+    `raw` gives a raw terminal instead, when that is all that the rules give.
+    """
     from broker.console.editor import Editor, Interrupted  # a fake needs none of it
 
     lines = Lines(client, gate, target, runner, parser)
+    if raw:
+        lines.listen()
+        return await open_terminal(lines)
     prompting = (editor or Editor)(
         client,
         is_complete=lambda text: lines.unfinished(text) is None,
@@ -171,6 +183,8 @@ async def run_interactive(
 async def _line(lines: Lines, text: str) -> int:
     """One line of an interactive session: a failure of the target does not end it."""
     try:
+        if wanted(text):
+            return await open_terminal(lines)
         status = await lines.line(text, stdin=lines.client)
     except TargetUnreachable as error:
         await lines.asking.tell(f"{PREFIX}{error}")

@@ -19,12 +19,19 @@ if TYPE_CHECKING:
 class ShellWays:
     """Implements the front door's way for `ssh` and `command` targets.
 
-    `runner` makes the session's own way to the target; it is closed with the session.
+    `runner` makes the session's own way to the target; it is closed with the session. `raw_only`
+    says whether somebody may have a raw terminal there and nothing else.
     """
 
-    def __init__(self, runner: Callable[[Opened], Runner], parser: ShellParser) -> None:
+    def __init__(
+        self,
+        runner: Callable[[Opened], Runner],
+        parser: ShellParser,
+        raw_only: Callable[[Opened], bool] = lambda _: False,
+    ) -> None:
         self._runner = runner
         self._parser = parser
+        self._raw_only = raw_only
 
     async def __call__(self, opened: Opened, client: Client, command: str | None) -> int:
         """One session, to its exit code."""
@@ -37,7 +44,7 @@ class ShellWays:
             if command is not None:
                 return await run_command(*way, command)
             if client.terminal is not None:
-                return await run_interactive(*way)
+                return await run_interactive(*way, raw=self._raw_only(opened))
             return await run_script(*way)
         finally:
             await runner.close()
