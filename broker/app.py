@@ -249,7 +249,9 @@ class _Broker:
     async def _identify(self, token: str) -> tuple[Identity, timedelta]:
         identity, ttl = await self._exchange.exchange(token)
         if (lock := self.holds.barring(identity)) is not None:
-            raise IdentityRefused(lock.refusal())
+            refused = IdentityRefused(lock.refusal())
+            refused.issuer, refused.subject = identity.issuer, identity.subject
+            raise refused
         return identity, ttl
 
     # -- judging -------------------------------------------------------------------------------

@@ -17,6 +17,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class ExitCode(IntEnum):
@@ -89,7 +93,16 @@ class Denied(InterlockError):
 
 
 class IdentityRefused(Denied):
-    """A token or certificate that does not prove what it claims; the sentence says which check."""
+    """A token or certificate that does not prove what it claims; the sentence says which check.
+
+    `issuer`, `subject` and `serial` say whose it is, as far as that was proven; `claimed` is what
+    an unproven one says of itself, bounded, for the audit log and for nobody's decision.
+    """
+
+    issuer: str | None = None
+    subject: str | None = None
+    serial: int | None = None
+    claimed: Mapping[str, str] | None = None
 
 
 class ProtocolError(InterlockError):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import asyncssh
 
 from broker import events
-from broker.errors import IdentityRefused, InterlockError, TryLater
+from broker.errors import EvidenceFailure, IdentityRefused, InterlockError
 from broker.identity.openssh import is_damaged_certificate
 from broker.ssh.algorithms import encryption_for
 from broker.ssh.budget import Budget
@@ -171,7 +171,7 @@ class FrontDoor(asyncssh.SSHServer):
         try:
             self._offered = self._door.read_certificate(cert, self.source)
         except IdentityRefused as refused:
-            self._refuse(str(refused), cert.key.get_fingerprint())
+            self._refuse(str(refused), cert.key.get_fingerprint(), refused)
             return None
         self._conn._cert_options = cert.options  # type: ignore[attr-defined]  # noqa: SLF001 - permit-pty and permit-port-forwarding are checked there
         cert.key.set_touch_required(True)
@@ -185,13 +185,23 @@ class FrontDoor(asyncssh.SSHServer):
             case None:
                 return
             case identity:
-                self._visitor = Visitor(user, self.source, identity=identity)
+                fault = self._note_use(identity, user)
+                self._visitor = Visitor(user, self.source, identity=identity, fault=fault)
                 self._budget.lift()
         surplus = self._door.crowd.admitted(self)
         self._visitor = replace(self._visitor, surplus=surplus)
         if surplus or self._visitor.identity is None:
             loop, seconds = asyncio.get_running_loop(), SURPLUS_S if surplus else GUEST_S
             self._leaving = loop.call_later(seconds, self.disconnect, surplus or "time is up")
+
+    def _note_use(self, identity: Identity, user: str) -> str:
+        """In the log before anything is done with it; a log that fails is told at the channel."""
+        try:
+            used = events.certificate_used(identity, source=self.source, user=user)
+            self._door.audit.append(used)
+        except EvidenceFailure as error:
+            return str(error)
+        return ""
 
     def _explain(self, key_data: bytes, *, signed: bool) -> None:
         """Why a key is not accepted, when nobody has said so; no word about a mere probe."""
@@ -205,15 +215,26 @@ class FrontDoor(asyncssh.SSHServer):
             case None:
                 return
             case identity:
-                self._refuse(UNPROVEN, identity.fingerprint)
+                unproven = IdentityRefused(UNPROVEN)
+                unproven.claimed = {"key_id": str(identity), "serial": str(identity.serial)}
+                self._refuse(UNPROVEN, identity.fingerprint, unproven)
 
-    def _refuse(self, why: str, fingerprint: str) -> None:
+    def _refuse(self, why: str, fingerprint: str, about: IdentityRefused | None = None) -> None:
         if why in self._refused or len(self._refused) >= REFUSALS_LOGGED:
             return
         self._refused.add(why)
         try:
+            known = about or IdentityRefused(why)
             self._door.audit.append(
-                events.login_refused(why, source=self.source, fingerprint=fingerprint, issuer=None)
+                events.login_refused(
+                    why,
+                    source=self.source,
+                    fingerprint=fingerprint,
+                    issuer=known.issuer,
+                    subject=known.subject,
+                    serial=known.serial,
+                    claimed=known.claimed,
+                )
             )
         finally:
             if self._conn is not None:
@@ -256,8 +277,7 @@ class FrontDoor(asyncssh.SSHServer):
         """A ``-L`` or ``-W`` channel: only to a database target, by its name."""
         visitor = self._admit()
         try:
-            if visitor.surplus:
-                raise TryLater(visitor.surplus)
+            visitor.check()
             relay = self._door.forward(visitor, dest_host)
         except InterlockError as error:
             self._channels -= 1

@@ -11,7 +11,6 @@ from broker.errors import (
     ExitCode,
     InterlockError,
     StoreAway,
-    TryLater,
     UsageError,
 )
 from broker.ssh.visitor import LOGIN
@@ -61,8 +60,7 @@ async def serve(route: Route, visitor: Visitor, channel: Channel, request: Reque
 
 async def _guarded(route: Route, visitor: Visitor, channel: Channel, request: Request) -> int:
     try:
-        if visitor.surplus:
-            raise TryLater(visitor.surplus)
+        visitor.check()
         if request.subsystem is not None:
             msg = (
                 f"subsystem {request.subsystem!r} is not offered here: no file transfer passes "

@@ -117,6 +117,19 @@ async def test_a_certificate_or_a_sentence(chunks: list[bytes]) -> None:
         assert channel.output == b""
 
 
+async def test_nothing_at_all_is_waited_for_only_so_long() -> None:
+    exchange = Exchange((CORP,), Keys(), UsedInMemory(), clock)
+    device = DeviceLogin(NoFlow(), lambda: (CORP, issuer(name="ci", client_id=None)))
+    login = Login(exchange.exchange, sign, FakeAudit(Journal()), device, token_wait=0.01)
+    channel = FakeChannel()
+    channel.type(GOOD[:50].encode())  # and no end
+    visitor = Visitor("login", "127.0.0.1", key=ssh_key(name="mine"))
+    code = await _guarded(login, visitor, channel, Request())  # type: ignore[arg-type]
+    assert code == 64
+    assert b"no ID token on standard input after 0 s; " in channel.errors
+    assert b"login@THIS-HOST corp" in channel.errors
+
+
 async def test_only_the_token_itself_gives_a_certificate() -> None:
     assert (await given_on_stdin([GOOD.encode()])).code == 0
     assert (await given_on_stdin([GOOD.encode()[:-10]])).code == 77
