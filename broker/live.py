@@ -97,8 +97,9 @@ class Live:
 
     def may_reach(self, identity: Identity, target: str) -> bool:
         """Does any rule let this identity do anything there?"""
-        kind = self._config.targets[target].kind
-        return bool(may.summary(self._config.rules, identity, target, kind))
+        found = self._config.targets.get(target)
+        rules = self._config.rules
+        return found is not None and bool(may.summary(rules, identity, target, found.kind))
 
     @asynccontextmanager
     async def open(
@@ -117,8 +118,7 @@ class Live:
         `quiet_since` tells since when nothing came or went, where idleness is limited.
         """
         if not self.may_reach(identity, target.name):
-            msg = f"no rule lets you reach {target.name}"
-            raise Denied(msg)
+            raise Denied(may.out_of_reach(target.name))
         self._guard.admit(identity, target.name, source)
         session = Session(
             id=self._new_id(),

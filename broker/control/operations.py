@@ -107,9 +107,9 @@ class Operations:
     def check(self, by: Identity, target: str, text: str) -> Json:
         """The verdict on a statement, without running it."""
         found = self._config.targets.get(target)
-        if found is None:
-            msg = f"there is no target {target!r}; `targets` lists yours"
-            raise UsageError(msg)
+        if found is None or not may.summary(self._config.rules, by, target, found.kind):
+            msg = f"{may.out_of_reach(target)}; `targets` lists yours"
+            raise Denied(msg)
         verdict = self._judge(by, target, statement_for(found, text))
         return {
             "verdict": verdict.answer.value,

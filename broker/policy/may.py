@@ -37,6 +37,11 @@ def summary(rules: Iterable[Rule], identity: Identity, target_name: str, kind: s
     return list(dict.fromkeys([*allows, *reviews, *denies]))
 
 
+def out_of_reach(target_name: str) -> str:
+    """The one sentence for a target without a rule for somebody, whether or not it exists."""
+    return f"no rule lets you reach {target_name!r}"
+
+
 def answers_for(rules: Iterable[Rule], by: Identity, target: str) -> bool:
     """Does any rule name this identity as an approver for the target?"""
     return any(
