@@ -69,6 +69,7 @@ class Review:
     closed_by: str | None = None
     closed_reason: str | None = None
     closed_at: str | None = None
+    claims: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +147,7 @@ def review(result: object) -> Review:
         before=keys.texts("before"),
         can_answer=keys.flag("can_answer"),
         why_not=keys.maybe("why_not") or "",
+        claims=keys.pairs("claims"),
         closed_by=keys.maybe("closed_by"),
         closed_reason=keys.maybe("closed_reason"),
         closed_at=keys.maybe("closed"),
@@ -276,6 +278,10 @@ class _Keys:
         if not all(one is None or isinstance(one, str) for one in found):
             self._wrong(key)
         return tuple(cast("list[str | None]", found))
+
+    def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
+        found = _Keys(self.found.get(key) or {})
+        return tuple((name, found.text(name)) for name in sorted(found.found))
 
     def _wrong(self, key: str) -> str:
         msg = f"an answer whose {key!r} is missing or of another kind"

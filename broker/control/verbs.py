@@ -162,6 +162,10 @@ def _whole(card: Mapping[str, object]) -> str:
     """One review: the exact statement last, each of its lines marked."""
     fields = ("id", "state", "identity", "acting_for", "target", "rule", "reason", "why", "asked")
     lines = [f"{name:<11}{card[name]}" for name in (*fields, "expires") if card.get(name)]
+    claims = card.get("claims")
+    if isinstance(claims, dict) and claims:
+        told = ", ".join(f"{name}={claims[name]}" for name in sorted(claims))
+        lines.append(f"{'claims':<11}{told}")
     lines.append(f"{'approvals':<11}{len(_mappings(card['approvals']))} of {card['quorum']}")
     lines += [
         f"{'':<11}{a['by']} at {a['at']} {a.get('reason') or ''}".rstrip()

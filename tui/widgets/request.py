@@ -23,6 +23,7 @@ def card(review: Review, now: datetime | None, width: int) -> Content:
     """The card. Each line is cut to `width`; nothing a statement says can make another line."""
     rows = [
         ("who", _who(review)),
+        *([("claims", _claims(review))] if review.claims else []),
         ("where", _where(review)),
         ("why", text.safe(f'"{review.why}"') if review.why else text.safe("not said")),
         ("does", _does(review)),
@@ -75,6 +76,11 @@ def _who(review: Review) -> Content:
     if review.source:
         parts.append(text.safe(f"from {review.source}"))
     return text.joined(parts, "   ")
+
+
+def _claims(review: Review) -> Content:
+    """What the issuer proved besides, such as the run of a job."""
+    return text.joined([text.safe(f"{name} {value}") for name, value in review.claims], "   ")
 
 
 def _where(review: Review) -> Content:

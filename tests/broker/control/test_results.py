@@ -36,6 +36,14 @@ def test_a_card_with_the_contracts_members_alone_may_not_be_answered() -> None:
     assert review.can_answer is False
 
 
+def test_the_claims_are_told_in_order() -> None:
+    told = results.review(CARD | {"claims": {"run_id": "77", "ref": "main"}})
+    assert told.claims == (("ref", "main"), ("run_id", "77"))
+    for wrong in ({"a": 1}, ["a"], "a"):
+        with pytest.raises(ProtocolError):
+            results.review(CARD | {"claims": wrong})
+
+
 @pytest.mark.parametrize("missing", sorted(CARD.keys() - {"acting_for"}))
 def test_a_card_without_a_member_is_refused(missing: str) -> None:
     with pytest.raises(ProtocolError):
