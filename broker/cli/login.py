@@ -222,6 +222,7 @@ def _place(address: str) -> tuple[str, int]:
 
 def _chosen(given: Path | None) -> Path:
     if given is not None:
+        given = given.with_suffix("") if given.suffix == ".pub" else given
         return Path(os.path.abspath(given.expanduser()))  # noqa: PTH100 - resolve() would follow links
     folder = Path.home() / ".ssh"
     return next((folder / name for name in KEYS if (folder / name).exists()), folder / KEYS[0])

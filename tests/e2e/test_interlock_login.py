@@ -245,9 +245,10 @@ def test_a_person_logs_in_by_browser_and_ssh_asks_again_by_itself(
 def test_the_code_is_shown_even_when_standard_error_leads_elsewhere(
     office: Office, certified_provider: CertifiedProvider
 ) -> None:
-    client = at_a_terminal(office, *person(office))
+    client = at_a_terminal(office, *person(office), "--issuer", "corp")
     use_code(client, certified_provider)
     assert end(client)[0] == 0
+    assert " --issuer corp " in (office.folder / "config").read_text()
     office.certificate.unlink()
     command = f"ssh -F {office.folder / 'config'} broker@127.0.0.1 whoami 2>/dev/null"
     client = at_a_terminal(office, "sh", "-c", command)

@@ -74,6 +74,10 @@ def test_the_first_key_that_is_not_rsa(tmp_path: Path, monkeypatch: pytest.Monke
     assert login._chosen(None) == folder / "id_ed25519"
 
 
+def test_a_public_half_means_its_key(tmp_path: Path) -> None:
+    assert login._chosen(tmp_path / "key.pub") == tmp_path / "key"
+
+
 def test_print_shows_the_block_and_does_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
