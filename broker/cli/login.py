@@ -138,7 +138,7 @@ class _Login:
         """What ssh is told. A token that was piped cannot be had again."""
         renew = [*_ourselves(), "login", "--renew", "--key", str(self.key)]
         if self.token not in {None, "-"}:
-            renew += ["--token", str(Path(str(self.token)).absolute())]
+            renew += ["--token", str(Path(str(self.token)).expanduser().absolute())]
         if self.issuer is not None:
             renew += ["--issuer", self.issuer]
         for option in self.options:
@@ -323,8 +323,13 @@ def _alone(folder: Path) -> Iterator[None]:
     """One login at a time: ten ssh that begin together ask a person once."""
     number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        with suppress(OSError):  # a folder of the network may know no locks
+        try:
+            fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            _say(f"another login with a key in {folder} is under way; waiting for it")
             fcntl.flock(number, fcntl.LOCK_EX)
+        except OSError:
+            pass  # a folder of the network may know no locks
         yield
     finally:
         os.close(number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 from typing import TYPE_CHECKING
 
 import pytest
@@ -89,6 +90,24 @@ def test_print_shows_the_block_and_does_nothing(
     assert "--token /run/token broker:22" in shown.out
     assert shown.err == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_login_says_that_it_waits_for_the_first(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = threading.Event()
+
+    def second() -> None:
+        with login._alone(tmp_path):
+            ended.set()
+
+    with login._alone(tmp_path):
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        while "another login with a key in" not in capsys.readouterr().err:
+            assert not ended.is_set()
+    waiting.join(10)
+    assert ended.is_set()
 
 
 def test_help_lists_it_with_the_others() -> None:
