@@ -14,6 +14,7 @@ import pexpect
 import pytest
 
 from tests.e2e.certified import ANN, NAME, Ran, door, forge, make_key
+from tests.e2e.test_certificates import OURS
 from tests.e2e.test_device_login import Door as Office
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ async def test_a_token_gives_a_certificate_and_then_plain_ssh_works(tmp_path: Pa
 
 
 async def test_the_next_ssh_renews_what_has_ended_and_needs_nothing_else(tmp_path: Path) -> None:
-    async with door(tmp_path, issuer="ttl: 3s") as at:
+    async with door(tmp_path, issuer="ttl: 9s") as at:
         assert (await ran(at, *words(at, "--token", fresh(at)))).code == 0
         first = made(at).read_text()
         async with asyncio.timeout(SECONDS):
@@ -96,6 +97,11 @@ async def test_the_next_ssh_renews_what_has_ended_and_needs_nothing_else(tmp_pat
                 fresh(at)
                 told = await whoami(at)
                 assert told.code == 0, told.err
+        forge(tmp_path / OURS, tmp_path / ".ssh" / "id_ed25519", "-V", "-2h:-1h")
+        old = made(at).read_text()
+        fresh(at)
+        assert (await whoami(at)).code == 0
+        assert made(at).read_text() != old
     assert len(at.events("login.granted")) >= 2
     assert [one["why"] for one in at.events("login.refused")] == []
 
