@@ -74,6 +74,7 @@ class FrontDoor(asyncssh.SSHServer):
         self._tries = 0
         self._refused: set[str] = set()
         self._channels = 0
+        self._is_noted = False
         self._advised = False
         self._leaving: asyncio.TimerHandle | None = None
 
@@ -119,6 +120,8 @@ class FrontDoor(asyncssh.SSHServer):
         self._pressure.release()
         if self._leaving is not None:
             self._leaving.cancel()
+        if self._visitor is not None:
+            self._noted(self._visitor)  # one that opened no channel was here, too
         self._door.crowd.left(self)
 
     def disconnect(self, why: str) -> None:
@@ -185,8 +188,7 @@ class FrontDoor(asyncssh.SSHServer):
             case None:
                 return
             case identity:
-                fault = self._note_use(identity, user)
-                self._visitor = Visitor(user, self.source, identity=identity, fault=fault)
+                self._visitor = Visitor(user, self.source, identity=identity)
                 self._budget.lift()
         surplus = self._door.crowd.admitted(self)
         self._visitor = replace(self._visitor, surplus=surplus)
@@ -194,14 +196,21 @@ class FrontDoor(asyncssh.SSHServer):
             loop, seconds = asyncio.get_running_loop(), SURPLUS_S if surplus else GUEST_S
             self._leaving = loop.call_later(seconds, self.disconnect, surplus or "time is up")
 
-    def _note_use(self, identity: Identity, user: str) -> str:
-        """In the log before anything is done with it; a log that fails is told at the channel."""
+    def _noted(self, visitor: Visitor) -> Visitor:
+        """The use of a certificate goes into the log before anything is done with it.
+
+        That is at its first channel, where a log that fails can be told in the same breath.
+        """
+        if visitor.identity is None or self._is_noted:
+            return self._visitor or visitor
+        self._is_noted = True
         try:
-            used = events.certificate_used(identity, source=self.source, user=user)
-            self._door.audit.append(used)
+            self._door.audit.append(
+                events.certificate_used(visitor.identity, source=visitor.source, user=visitor.user)
+            )
         except EvidenceFailure as error:
-            return str(error)
-        return ""
+            self._visitor = replace(visitor, fault=str(error))  # for all channels from now on
+        return self._visitor or visitor
 
     def _explain(self, key_data: bytes, *, signed: bool) -> None:
         """Why a key is not accepted, when nobody has said so; no word about a mere probe."""
@@ -267,7 +276,8 @@ class FrontDoor(asyncssh.SSHServer):
         visitor = self._admit()
 
         def begin(channel: Channel, request: Request) -> None:
-            self._door.spawn(self._counted(self._door.serve(visitor, channel, request)))
+            noted = self._noted(visitor)
+            self._door.spawn(self._counted(self._door.serve(noted, channel, request)))
 
         return Channel(begin, self._pressure)
 
@@ -277,6 +287,7 @@ class FrontDoor(asyncssh.SSHServer):
         """A ``-L`` or ``-W`` channel: only to a database target, by its name."""
         visitor = self._admit()
         try:
+            visitor = self._noted(visitor)
             visitor.check()
             relay = self._door.forward(visitor, dest_host)
         except InterlockError as error:

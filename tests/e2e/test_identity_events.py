@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import asyncssh
 import jwt
 import pytest
 
@@ -109,6 +110,22 @@ async def test_a_granted_login_and_the_use_of_its_certificate(tmp_path: Path) ->
     (opened,) = at.events("session.opened")
     assert opened["seq"] > used[1]["seq"]
     assert (opened["serial"], opened["claims"]) == (granted["serial"], {"run_id": "77"})
+
+
+async def test_a_connection_without_a_channel_is_a_use_too_and_many_channels_are_one(
+    tmp_path: Path,
+) -> None:
+    key = make_key(tmp_path, "id")
+    async with door(tmp_path) as at:
+        assert (await at.log_in(key)).code == 0
+        private = asyncssh.read_private_key(tmp_path / key)
+        keys = [(private, asyncssh.read_certificate(tmp_path / f"{key}-cert.pub"))]
+        async with at.connect("approvals", keys):
+            pass
+        async with at.connect("broker", keys) as connection:
+            for _ in range(3):
+                assert (await connection.run("whoami")).exit_status == 0
+    assert [one["user"] for one in at.events("certificate.used")] == ["approvals", "broker"]
 
 
 async def test_a_probe_of_somebody_elses_certificate_is_no_use_of_it(tmp_path: Path) -> None:
