@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import asyncssh
 
 from broker import events
-from broker.errors import EvidenceFailure, IdentityRefused, InterlockError
+from broker.errors import EvidenceFailure, IdentityRefused, InterlockError, TryLater
 from broker.identity.openssh import is_damaged_certificate
 from broker.ssh.algorithms import encryption_for
 from broker.ssh.budget import Budget
@@ -287,8 +287,9 @@ class FrontDoor(asyncssh.SSHServer):
         """A ``-L`` or ``-W`` channel: only to a database target, by its name."""
         visitor = self._admit()
         try:
-            visitor = self._noted(visitor)
-            visitor.check()
+            self._noted(visitor)  # a fault ends the session that the relay opens, in its own words
+            if visitor.surplus:
+                raise TryLater(visitor.surplus)
             relay = self._door.forward(visitor, dest_host)
         except InterlockError as error:
             self._channels -= 1
