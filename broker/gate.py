@@ -134,7 +134,7 @@ class Gate:
         event = self._guarded("masked", self._told_of, statement, verdict)
         self._guarded("audited", lambda: self._audit.append(event, durable=not routine))
         line = " ".join(shown.split())[:LABEL_LIMIT]
-        self._mark(f"{verdict.answer.value} {verdict.rule}: {line}")
+        self._mark(f"{verdict.answer.value} {verdict.rule}: {line}", routine=routine)
         self.recent.append(f"{verdict.answer.value}  {line}")
         if verdict.answer is Answer.DENY:
             self.refusal = verdict
@@ -216,8 +216,8 @@ class Gate:
             return ExitCode.UNPARSABLE
         return ExitCode.TRY_LATER if self.refusal.expired else ExitCode.DENIED
 
-    def _mark(self, label: str) -> None:
-        self._guarded("recorded", self._recorder.marker, label)
+    def _mark(self, label: str, *, routine: bool = False) -> None:
+        self._guarded("recorded", self._recorder.marker, label, routine=routine)
 
     def _guarded(self, what: str, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:

@@ -80,6 +80,19 @@ async def test_a_review_is_asked_before_it_is_audited_as_allowed() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("verdict", "routine"), [(ALLOW, [True]), (DENY, [False]), (REVIEW, [False, False, False])]
+)
+async def test_only_what_a_rule_allowed_by_itself_does_not_wait_for_the_disk(
+    verdict: Verdict, routine: list[bool]
+) -> None:
+    world = World(verdict)
+    await world.gate.admit(SELECT)
+    assert world.recorder.routine == routine
+    world.gate.count({"email": 2})
+    assert world.recorder.routine == [*routine, False]
+
+
 async def test_an_approval_under_other_rules_is_worth_nothing() -> None:
     world = World(replace(REVIEW, config="old"))
 
