@@ -61,6 +61,24 @@ class Answers:
         self._shown = bytearray()
         self._told = bytearray()
         self._out: list[Action] = []
+        self._by_kind: Mapping[str, Callable[[Message], None]] = {
+            "T": self._columns,
+            "n": self._columns,
+            "t": self._parameters,
+            "D": self._row,
+            "C": self._completed,
+            "I": self._completed,
+            "s": self._completed,
+            "Z": self._ready,
+            "E": self._error,
+            "N": self._notice,
+            "A": self._notification,
+            "S": self._status,
+            "G": self._copy_in,
+            "H": self._copy_out,
+            "d": self._copy_data,
+            "c": self._copy_done,
+        }
         self.dying = False  # the server said a last word; it will close
 
     def feed(self, data: bytes) -> list[Action]:
@@ -94,28 +112,10 @@ class Answers:
             self._after_cut(head, kind)
         elif kind in _PLAIN:
             self._plain(message, _PLAIN[kind])
+        elif kind in self._by_kind:
+            self._by_kind[kind](message)
         else:
-            answer = {
-                "T": self._columns,
-                "n": self._columns,
-                "t": self._parameters,
-                "D": self._row,
-                "C": self._completed,
-                "I": self._completed,
-                "s": self._completed,
-                "Z": self._ready,
-                "E": self._error,
-                "N": self._notice,
-                "A": self._notification,
-                "S": self._status,
-                "G": self._copy_in,
-                "H": self._copy_out,
-                "d": self._copy_data,
-                "c": self._copy_done,
-            }.get(kind)
-            if answer is None:
-                raise self._unexpected(message)
-            answer(message)
+            raise self._unexpected(message)
 
     def _unexpected(self, message: Message) -> ProtocolError:
         head = self._ledger.head

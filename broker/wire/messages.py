@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from broker.errors import ProtocolError
 
@@ -14,6 +13,7 @@ if TYPE_CHECKING:
 _HEADER = struct.Struct(">BI")
 _INT16 = struct.Struct(">h")
 _INT32 = struct.Struct(">i")
+_KINDS = tuple(map(chr, range(256)))
 
 KIB, MIB = 1 << 10, 1 << 20
 NAME_LIMIT = 63  # bytes; the server cuts longer names, and two of them would be one
@@ -44,8 +44,7 @@ FROM_SERVER: Mapping[int, int] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One whole message as it came: `kind` is its type as one character, `frame` all its bytes."""
 
     kind: str
@@ -58,11 +57,14 @@ class Message:
 
 
 class Frames:
-    """Cuts one direction into messages; a length is checked before its bytes are waited for."""
+    """Cuts one direction into messages; a length is checked before its bytes are waited for.
+
+    What was fed is kept as it came, and copied only when a message is still incomplete.
+    """
 
     def __init__(self, limits: Mapping[int, int]) -> None:
         self._limits = limits
-        self._data = bytearray()
+        self._data: bytes | bytearray = b""
         self._at = 0
 
     @property
@@ -72,50 +74,55 @@ class Frames:
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
-        del self._data[: self._at]
+        if self._at == len(self._data):
+            self._data = data
+        else:  # a growing message must not be copied again with each of its pieces
+            if not isinstance(self._data, bytearray):
+                self._data = bytearray(self._data)
+            del self._data[: self._at]
+            self._data += data
         self._at = 0
-        self._data += data
 
     def next(self) -> Message | None:
         """The next whole message, or None until more bytes come."""
-        start, end = self._at, self._end(self._at)
-        if end is None:
+        start = self._at
+        end = self._end(start)
+        if not end:
             return None
         self._at = end
-        return Message(chr(self._data[start]), self._cut(start, end))
+        part = self._data[start:end]
+        return Message(_KINDS[part[0]], part if type(part) is bytes else bytes(part))
 
     def run(self, kind: str, at_most: int | None = None) -> tuple[int, bytes]:
         """As many whole messages of one type as are here, uncut: their number and their bytes."""
         start, code, count = self._at, ord(kind), 0
-        while count != at_most and self.buffered and self._data[self._at] == code:
-            end = self._end(self._at)
-            if end is None:
-                break
-            self._at = end
+        data, at, size = self._data, start, len(self._data)
+        while at < size and data[at] == code and count != at_most and (end := self._end(at)):
+            at = end
             count += 1
-        return count, self._cut(start, self._at)
+        self._at = at
+        return count, bytes(data[start:at])
 
-    def _cut(self, start: int, end: int) -> bytes:
-        with memoryview(self._data) as view:
-            return bytes(view[start:end])
-
-    def _end(self, start: int) -> int | None:
-        """Where the message at `start` ends, or None while it is not whole."""
-        here = len(self._data) - start
-        if here == 0:
-            return None
-        limit = self._limits.get(self._data[start])
-        if limit is None:
-            msg = f"not a message of this protocol: type 0x{self._data[start]:02X}"
-            raise ProtocolError(msg)
+    def _end(self, start: int) -> int:
+        """Where the message at `start` ends, or 0 while it is not whole."""
+        data = self._data
+        here = len(data) - start
         if here < _HEADER.size:
-            return None
-        kind, length = _HEADER.unpack_from(self._data, start)
+            if here and data[start] not in self._limits:
+                raise _unknown(data[start])
+            return 0
+        kind, length = _HEADER.unpack_from(data, start)
+        limit = self._limits.get(kind)
+        if limit is None:
+            raise _unknown(kind)
         if length < 4 or length - 4 > limit:
             msg = f"message {chr(kind)!r} of {length} bytes is out of bounds (at most {limit + 4})"
             raise ProtocolError(msg)
-        end = start + 1 + int(length)
-        return end if end <= len(self._data) else None
+        return start + 1 + int(length) if length < here else 0
+
+
+def _unknown(kind: int) -> ProtocolError:
+    return ProtocolError(f"not a message of this protocol: type 0x{kind:02X}")
 
 
 class Body:

@@ -19,7 +19,7 @@ from broker.wire.ledger import Ledger, Owed, Portal, Prepared, Sort, Terms
 from broker.wire.messages import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from broker.model import Facts
     from broker.wire.actions import Action
@@ -67,6 +67,15 @@ class Requests:
         self._held: tuple[Message, Sort, Statement] | None = None
         self._reviewed = False
         self._flushed = False
+        self._by_kind: Mapping[str, Callable[[Message], None]] = {
+            "Q": self._query,
+            "P": self._parse,
+            "B": self._bind,
+            "D": self._describe,
+            "E": self._execute,
+            "C": self._close,
+            "F": self._function_call,
+        }
         self.over = False
 
     # -- what comes in ---------------------------------------------------------------------------
@@ -132,22 +141,10 @@ class Requests:
         elif kind == "S":
             self._ledger.skipping = False
             self._forward(message.frame, Owed(Sort.SYNC))
-        elif not self._ledger.skipping:
-            self._dispatch(kind, message)
-
-    def _dispatch(self, kind: str, message: Message) -> None:
-        if kind == "H":
+        elif not self._ledger.skipping and kind == "H":
             self._out.append(ToServer(message.frame))
-            return
-        {
-            "Q": self._query,
-            "P": self._parse,
-            "B": self._bind,
-            "D": self._describe,
-            "E": self._execute,
-            "C": self._close,
-            "F": self._function_call,
-        }[kind](message)
+        elif not self._ledger.skipping:
+            self._by_kind[kind](message)
 
     def _goodbye(self) -> list[Action]:
         out: list[Action] = []

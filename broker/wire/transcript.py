@@ -60,4 +60,6 @@ def _cell(cell: bytes | None) -> str:
 
 
 def _visible(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else f"⟨{ord(c):02X}⟩" for c in text)
