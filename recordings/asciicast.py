@@ -28,6 +28,9 @@ _ESCAPED = {
     for code in (*range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
 
+_OBEYED = re.compile(f"[{''.join(map(chr, _ESCAPED))}]")
+_quoted = json.encoder.encode_basestring  # what `dumps` does to a string, without its detours
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -67,7 +70,7 @@ def encode_event(event: Event) -> bytes:
     if event.code not in CODES:
         msg = f"no such event code: {event.code!r}"
         raise ValueError(msg)
-    return b'[%.6f, "%s", %s]\n' % (event.time, event.code.encode(), _json(event.data))
+    return b'[%.6f, "%s", %s]\n' % (event.time, event.code.encode(), _clear(_quoted(event.data)))
 
 
 def decode_header(line: bytes) -> dict[str, Any]:
@@ -91,7 +94,13 @@ def decode_event(line: bytes) -> Event:
 
 
 def _json(value: object) -> bytes:
-    text = json.dumps(value, ensure_ascii=False).translate(_ESCAPED)
+    return _clear(json.dumps(value, ensure_ascii=False))
+
+
+def _clear(text: str) -> bytes:
+    """JSON as bytes, with what a terminal would obey escaped."""
+    if "\x7f" in text or (not text.isascii() and _OBEYED.search(text)):
+        text = text.translate(_ESCAPED)
     try:
         return text.encode()
     except UnicodeEncodeError:  # a lone surrogate is no character: no player could show it

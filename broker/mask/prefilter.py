@@ -10,7 +10,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from broker.mask.credentials import GITHUB_HINT, HINTS, HINTS_WITH_UNDERSCORE
+from broker.mask.credentials import HINT
 from broker.mask.rules import DETECTORS
 
 if TYPE_CHECKING:
@@ -30,6 +30,9 @@ _IBAN = re.compile(
 )
 
 
+_SHORT, _REMEMBERED = 256, 1024  # bytes of a text, and how many of them
+
+
 class Prefilter:
     """Names the detectors, of those that it was given, that have to look at some bytes."""
 
@@ -40,6 +43,26 @@ class Prefilter:
         """The detectors that have to look."""
         shape = data.translate(_SHAPE)
         return [name for name, test in self._tests if test(data, shape)]
+
+
+class Clean:
+    """Says of texts that come again and again that no detector has to look at them."""
+
+    def __init__(self, detect: Iterable[str]) -> None:
+        self._prefilter = prefilter_of(frozenset(detect))
+        self._known: set[bytes] = set()  # clean ones only: what is kept here is no secret
+
+    def __call__(self, data: bytes) -> bool:
+        """Is there nothing to look at? When not, there may be."""
+        if data in self._known:
+            return True
+        if self._prefilter(data):
+            return False
+        if len(data) <= _SHORT:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known.add(data)
+        return True
 
 
 @lru_cache(maxsize=64)
@@ -71,20 +94,16 @@ def _maybe_iban(data: bytes, shape: bytes) -> bool:
 
 
 def _maybe_phone(data: bytes, shape: bytes) -> bool:
-    if any(number in shape for number in _CALLED):
-        return True
+    for number in _CALLED:
+        if number in shape:
+            return True
     if b"+" in data and _PLUS.search(data):
         return True
     return b")" in data and any(number in shape for number in _AREA)
 
 
 def _maybe_secret(data: bytes, _: bytes) -> bool:
-    lower = data.lower()
-    if any(hint in lower for hint in HINTS):
-        return True
-    if b"_" not in lower:
-        return False
-    return any(hint in lower for hint in HINTS_WITH_UNDERSCORE) or bool(GITHUB_HINT.search(lower))
+    return HINT.search(data.lower()) is not None
 
 
 _TESTS: dict[str, Callable[[bytes, bytes], bool]] = {

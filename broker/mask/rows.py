@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from broker.mask.cells import INNOCENT, JSONB, Form, form_of, is_opaque, text_of
 from broker.mask.detect import spans
-from broker.mask.prefilter import Prefilter
+from broker.mask.prefilter import Clean, Prefilter
 from broker.mask.rules import DETECTORS, Style
 from broker.mask.stream import new_stream
 from broker.mask.values import mask_value, masked, stars
@@ -55,6 +55,7 @@ class RowMask:
             raise ValueError(msg)
         self.detect = tuple(name for name in DETECTORS if name in masking.detect)
         self.prefilter = Prefilter(self.detect)
+        self._clean = Clean(self.detect)
         self.key = key
         self.counts: Counter[str] = Counter()
         self._masking = masking
@@ -72,7 +73,7 @@ class RowMask:
 
     def text(self, data: bytes) -> bytes:
         """One complete text masked: a field of an error or notice, a line of COPY."""
-        if not self.prefilter(data):
+        if self._clean(data):
             return data
         text = data.decode("utf-8", "surrogateescape")
         found = spans(text, self.detect)

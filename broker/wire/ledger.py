@@ -36,6 +36,7 @@ class Prepared:
     """One statement that the server has parsed. `deferred`: each run needs its own approval."""
 
     text: str
+    words: frozenset[str]  # of commands that concern names and COPY
     terms: Terms = Terms()
     deferred: bool = False
     void: bool = False  # SQL may have put something else behind its name

@@ -7,7 +7,6 @@ failed transaction and the position in a pipeline are the server's own, not our 
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from typing import TYPE_CHECKING
 
@@ -23,16 +22,12 @@ if TYPE_CHECKING:
 
     from broker.model import Facts
     from broker.wire.actions import Action
+    from broker.wire.frontend import Bind
     from broker.wire.ledger import Refusal
     from broker.wire.rows import RowMask
 
 BACKLOG = 1 << 20  # bytes of the client that may wait here before it is no longer read
 
-# Keywords cannot be written with escapes, so a text without the word cannot hold the command.
-_PREPARE = re.compile(r"\bprepare\b", re.IGNORECASE)
-_EXECUTE = re.compile(r"\bexecute\b", re.IGNORECASE)
-_COPY = re.compile(r"\bcopy\b", re.IGNORECASE)
-_CURSOR = re.compile(r"\b(?:declare|close)\b", re.IGNORECASE)
 _NO_EXECUTE = "EXECUTE is not offered while a prepared statement needs approval for each run"
 # FETCH, EXECUTE, COMMIT with its deferred checks: they touch tables that they do not name.
 _LATER_READS = {"cursor", "execute", "other", "transaction"}
@@ -180,7 +175,7 @@ class Requests:
             statement = Statement(Language.SQL, prepared.text, bind.values)
             self._ask(message, Sort.BIND, statement, Step.BIND)
         else:
-            self._bound(message, prepared, prepared.terms)
+            self._bound(message, bind, prepared, prepared.terms)
 
     def _readable(self, message: Message, sort: Sort, text: bytes) -> bool:
         """Do we and the server read the same? If not, it is refused."""
@@ -194,7 +189,7 @@ class Requests:
             self._refuse(message, sort, shown, "the text holds this console's own marker")
         elif "\0" in decoded:
             self._refuse(message, sort, text, "the statement holds a NUL byte")
-        elif _EXECUTE.search(decoded) and self._ledger.deferred:
+        elif self._ledger.deferred and "execute" in frontend.words(decoded):
             self._refuse(message, sort, text, _NO_EXECUTE)
         else:
             return True
@@ -238,7 +233,8 @@ class Requests:
         held = self._take(ticket)
         if held is None:
             return []
-        self._parsed(held[0], Prepared(held[2].text, deferred=True))
+        text = held[2].text
+        self._parsed(held[0], Prepared(text, frontend.words(text), deferred=True))
         return self.advance()
 
     def cancel(self, ticket: int) -> list[Action]:
@@ -259,20 +255,20 @@ class Requests:
     def _go(self, message: Message, sort: Sort, statement: Statement, verdict: Verdict) -> None:
         terms = self._terms(verdict)
         if sort is Sort.QUERY:
-            self._runs(statement.text)
+            self._runs(frontend.words(statement.text))
             if self._dbname is not None:
                 self._record(transcript.statement(self._dbname, statement.text))
             owed = Owed(Sort.QUERY, result=self._ledger.result(terms), barrier=True)
             self._forward(message.frame, owed)
         elif sort is Sort.PARSE:
-            self._parsed(message, Prepared(statement.text, terms))
+            self._parsed(message, Prepared(statement.text, frontend.words(statement.text), terms))
         else:
-            name = frontend.read_bind(message.body).statement
-            prepared = self._ledger.statements.find(name)
+            bind = frontend.read_bind(message.body)
+            prepared = self._ledger.statements.find(bind.statement)
             if prepared is None:
                 msg = "a prepared statement vanished while it was approved"
                 raise ProtocolError(msg)
-            self._bound(message, prepared, terms)
+            self._bound(message, bind, prepared, terms)
 
     def _terms(self, verdict: Verdict) -> Terms:
         later = not _LATER_READS.isdisjoint(verdict.facts.actions)
@@ -280,20 +276,19 @@ class Requests:
         self._ledger.note(terms)
         return terms
 
-    def _runs(self, text: str) -> None:
-        """This text runs next: what it may do to names behind our back is taken as done."""
+    def _runs(self, words: frozenset[str]) -> None:
+        """A text with these words runs next: what it may do to names behind our back is done."""
         self._ledger.epoch += 1
-        if _PREPARE.search(text):
+        if "prepare" in words:
             self._ledger.void_statements()
-        if _CURSOR.search(text):
+        if "declare" in words or "close" in words:
             self._ledger.void_portals()
 
     def _parsed(self, message: Message, prepared: Prepared) -> None:
         name = frontend.read_parse(message.body).name
         self._forward(message.frame, Owed(Sort.PARSE, name, prepared=prepared))
 
-    def _bound(self, message: Message, prepared: Prepared, terms: Terms) -> None:
-        bind = frontend.read_bind(message.body)
+    def _bound(self, message: Message, bind: Bind, prepared: Prepared, terms: Terms) -> None:
         portal = Portal(prepared, self._ledger.result(terms))
         if self._dbname is not None:
             portal.shown = transcript.bound(self._dbname, prepared.text, bind)
@@ -323,18 +318,19 @@ class Requests:
             self._unknown(Owed(Sort.EXECUTE, name), "portal", name)
             return
         text = portal.prepared.text
-        if _EXECUTE.search(text) and self._ledger.deferred:  # prepared since this was
+        words = portal.prepared.words
+        if "execute" in words and self._ledger.deferred:  # prepared since this was
             self._refuse(message, Sort.EXECUTE, text.encode(), _NO_EXECUTE)
             return
         if portal.described != self._ledger.epoch:
             hidden = Owed(Sort.DESCRIBE_PORTAL, name, portal=portal, hidden=True)
             self._forward(messages.describe("P", name), hidden)
-        self._runs(text)
+        self._runs(words)
         portal.described = self._ledger.epoch
         if portal.shown:
             self._record(portal.shown)
             portal.shown = b""
-        bounded = portal.result.terms.max_rows is not None or _COPY.search(text) is not None
+        bounded = portal.result.terms.max_rows is not None or "copy" in words
         owed = Owed(Sort.EXECUTE, name, portal=portal, result=portal.result, barrier=bounded)
         self._forward(message.frame, owed)
         if bounded:  # we may have to stop it
