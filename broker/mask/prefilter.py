@@ -25,9 +25,10 @@ _CALLED = (b"000-000-0000", b"000.000.0000", b"000 000 0000", b"000 000-0000")
 _AREA = (b")000", b") 000")
 _PLUS = re.compile(rb"\+[1-9][0-9 ().-]{7}")
 _IBAN_HEADS = (b"AA00", b"aa00", b"Aa00", b"aA00")
-_IBAN = re.compile(
-    rb"(?<![A-Za-z0-9])(?:[A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11}|[A-Z]{2}[0-9]{2} [A-Z0-9]{4} [A-Z0-9])"
-)
+_ACCOUNT = rb"(?:[A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11}|[A-Z]{2}[0-9]{2} [A-Z0-9]{4} [A-Z0-9])"
+_IBAN = re.compile(rb"(?<![A-Za-z0-9])" + _ACCOUNT)
+# A cell's length stands before it in four bytes, the first of which is no character of a text.
+_IBAN_IN_ROWS = re.compile(rb"(?s:(?<![A-Za-z0-9])|(?<=[\x00-\x04]...))" + _ACCOUNT)
 
 
 _SHORT, _REMEMBERED = 256, 1024  # bytes of a text, and how many of them
@@ -43,6 +44,14 @@ class Prefilter:
         """The detectors that have to look."""
         shape = data.translate(_SHAPE)
         return [name for name, test in self._tests if test(data, shape)]
+
+    def in_rows(self, block: bytes) -> bool:
+        """Has any to look at these DataRow messages? Their lengths between the cells do no harm."""
+        shape = block.translate(_SHAPE)
+        return any(
+            _iban_in(block, shape, _IBAN_IN_ROWS) if name == "iban" else test(block, shape)
+            for name, test in self._tests
+        )
 
 
 class Clean:
@@ -84,10 +93,14 @@ def _maybe_ssn(_: bytes, shape: bytes) -> bool:
 
 
 def _maybe_iban(data: bytes, shape: bytes) -> bool:
+    return _iban_in(data, shape, _IBAN)
+
+
+def _iban_in(data: bytes, shape: bytes, pattern: re.Pattern[bytes]) -> bool:
     for head in _IBAN_HEADS:
         at = shape.find(head)
         while at >= 0:
-            if _IBAN.match(data, at):
+            if pattern.match(data, at):
                 return True
             at = shape.find(head, at + 1)
     return False

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from broker.errors import ProtocolError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -58,8 +60,21 @@ class _GuardedPlan:
         self._plan = plan
         self.active = guarded(gate, lambda: plan.active)
 
-    def apply(self, cells: list[bytes | None], /) -> list[bytes | None]:
-        return guarded(self._gate, lambda: self._plan.apply(cells))
+    def rows(self, block: bytes, /) -> bytes:
+        """Rows that are none are the target's fault, and no failure of masking."""
+        broken: list[ProtocolError] = []
+
+        def act() -> bytes:
+            try:
+                return self._plan.rows(block)
+            except ProtocolError as error:
+                broken.append(error)
+                return b""
+
+        shown = self._gate.masking(act)
+        if broken:
+            raise broken[0]
+        return shown
 
 
 class _GuardedStream:

@@ -12,7 +12,7 @@ from broker.errors import Denied, ProtocolError
 from broker.wire import messages, notices, transcript
 from broker.wire.actions import CancelUpstream, Deliver, Settled
 from broker.wire.ledger import Refusal, Sort
-from broker.wire.rows import read_cells, read_columns
+from broker.wire.rows import read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from broker.wire.actions import Action
     from broker.wire.ledger import Ledger, Owed, Result
     from broker.wire.messages import Message
-    from broker.wire.rows import RowMask
+    from broker.wire.rows import RowMask, RowPlan
 
 # When one of these changes, statements no longer mean what was judged.
 PINNED = frozenset(
@@ -85,7 +85,7 @@ class Answers:
         """Bytes of the server."""
         self._frames.feed(data)
         while True:
-            if self._unread_rows():
+            if self._rows():
                 continue
             message = self._frames.next()
             if message is None:
@@ -200,35 +200,40 @@ class Answers:
         if not head.hidden:
             self._deliver(message.frame, told)
 
-    def _unread_rows(self) -> bool:
-        """Relay rows that no mask can change as one piece, without reading them."""
+    def _rows(self) -> bool:
+        """Take the rows that are here as one block: masked, told and delivered at once."""
         head = self._ledger.head
-        if self._transcribe or head is None or head.cut or head.refusal is not None:
+        if head is None or head.sort not in {Sort.QUERY, Sort.EXECUTE}:
+            return False
+        if head.cut or head.refusal is not None:
             return False
         result = self._result(head)
-        if head.sort not in {Sort.QUERY, Sort.EXECUTE} or result.plan is None or result.plan.active:
+        if result.plan is None:
             return False
         left = None
         if result.terms.max_rows is not None:
             left = max(0, result.terms.max_rows - result.rows)
-        count, data = self._frames.run("D", left)
+        count, block = self._frames.run("D", left)
         result.rows += count
-        self._shown += data
+        if count:
+            self._block(result.plan, result.columns, block)
         return bool(count)
 
+    def _block(self, plan: RowPlan, columns: int, block: bytes) -> None:
+        if plan.active:
+            block = plan.rows(block)
+        self._shown += block
+        if self._transcribe:
+            self._told += transcript.rows(block, columns)
+
     def _row(self, message: Message) -> None:
+        """A row that was not taken with its block: one too many, or one that nobody asked for."""
         head = self._head(message, Sort.QUERY, Sort.EXECUTE)
         result = self._result(head)
         if result.plan is None:
             raise self._unexpected(message)
-        if not self._within(head, result):
-            return
-        cells = read_cells(message.body, result.columns)
-        if result.plan.active:
-            cells = result.plan.apply(cells)
-        self._shown += messages.data_row(cells) if result.plan.active else message.frame
-        if self._transcribe:
-            self._told += transcript.row(cells)
+        if self._within(head, result):
+            self._block(result.plan, result.columns, message.frame)
 
     def _within(self, head: Owed, result: Result) -> bool:
         """Count one more row; one too many cuts the result off."""

@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from broker.errors import ProtocolError
+from broker.rows import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -95,13 +96,13 @@ class Frames:
 
     def run(self, kind: str, at_most: int | None = None) -> tuple[int, bytes]:
         """As many whole messages of one type as are here, uncut: their number and their bytes."""
-        start, code, count = self._at, ord(kind), 0
-        data, at, size = self._data, start, len(self._data)
-        while at < size and data[at] == code and count != at_most and (end := self._end(at)):
-            at = end
-            count += 1
-        self._at = at
-        return count, bytes(data[start:at])
+        start, code = self._at, ord(kind)
+        if start == len(self._data) or self._data[start] != code:
+            return 0, b""
+        most = -1 if at_most is None else at_most
+        count, end = blocks.hop(self._data, start, code, most, self._limits[code])
+        self._at = end
+        return count, bytes(self._data[start:end])
 
     def _end(self, start: int) -> int:
         """Where the message at `start` ends, or 0 while it is not whole."""
