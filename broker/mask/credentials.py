@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # What must be there for any of this to match (in lower case): the cheap test before the dear one.
+# An address with a password in it needs its @ besides.
 HINT = re.compile(
-    rb"akia|asia|glpat-|xox|xapp-|aiza|sk-proj-|sk-ant-|eyj|://|-----begin|bearer|basic|pass|pwd"
-    rb"|secret|token|key|k_live_|k_test_|npm_|github_pat_|gh[pousr]_"
+    rb"akia|asia|glpat-|xox|xapp-|aiza|sk-proj-|sk-ant-|eyj|-----begin|(?:bearer|basic)[ \t]|pwd"
+    rb"|pass[wpc]|[_-]pass|secret|token|(?:api|access|private|auth|account)[_-]?key"
+    rb"|k_live_|k_test_|npm_|github_pat_|gh[pousr]_"
 )
 
 _TOKEN = re.compile(

@@ -7,10 +7,11 @@ when it says no, its detector finds nothing, in the whole or in any part.
 from __future__ import annotations
 
 import re
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from broker.mask.credentials import HINT
+from broker.mask.numbers import IBAN_COUNTRIES
 from broker.mask.rules import DETECTORS
 
 if TYPE_CHECKING:
@@ -25,10 +26,17 @@ _CALLED = (b"000-000-0000", b"000.000.0000", b"000 000 0000", b"000 000-0000")
 _AREA = (b")000", b") 000")
 _PLUS = re.compile(rb"\+[1-9][0-9 ().-]{7}")
 _IBAN_HEADS = (b"AA00", b"aa00", b"Aa00", b"aA00")
-_ACCOUNT = rb"(?:[A-Za-z]{2}[0-9]{2}[A-Za-z0-9]{11}|[A-Z]{2}[0-9]{2} [A-Z0-9]{4} [A-Z0-9])"
-_IBAN = re.compile(rb"(?<![A-Za-z0-9])" + _ACCOUNT)
-# A cell's length stands before it in four bytes, the first of which is no character of a text.
-_IBAN_IN_ROWS = re.compile(rb"(?s:(?<![A-Za-z0-9])|(?<=[\x00-\x04]...))" + _ACCOUNT)
+# Behind no character of a word. In rows a cell may begin there as well: its length stands before
+# it in four bytes, the first of which is no character of a text.
+_ALONE = rb"(?<![A-Za-z0-9_])"
+_ALONE_IN_ROWS = rb"(?s:(?<![A-Za-z0-9_])|(?<=[\x00-\x04]...))"
+_COUNTRY = "|".join(f"[{c[0]}{c[0].lower()}][{c[1]}{c[1].lower()}]" for c in sorted(IBAN_COUNTRIES))
+_ACCOUNT = rb"(?:%s)[0-9]{2}(?:[A-Za-z0-9]{11}| [A-Z0-9]{4} [A-Z0-9])" % _COUNTRY.encode()
+_NUMBER = rb"[0-9](?:[ -]?[0-9]){12}"
+_IBAN, _IBAN_IN_ROWS = (
+    re.compile(rb"(?:%s|(?<=_))%s" % (alone, _ACCOUNT)) for alone in (_ALONE, _ALONE_IN_ROWS)
+)
+_CARD, _CARD_IN_ROWS = (re.compile(alone + _NUMBER) for alone in (_ALONE, _ALONE_IN_ROWS))
 
 
 _SHORT, _REMEMBERED = 256, 1024  # bytes of a text, and how many of them
@@ -48,10 +56,7 @@ class Prefilter:
     def in_rows(self, block: bytes) -> bool:
         """Has any to look at these DataRow messages? Their lengths between the cells do no harm."""
         shape = block.translate(_SHAPE)
-        return any(
-            _iban_in(block, shape, _IBAN_IN_ROWS) if name == "iban" else test(block, shape)
-            for name, test in self._tests
-        )
+        return any(_IN_ROWS.get(name, test)(block, shape) for name, test in self._tests)
 
 
 class Clean:
@@ -84,19 +89,15 @@ def _maybe_email(data: bytes, _: bytes) -> bool:
     return b"@" in data
 
 
-def _maybe_card(_: bytes, shape: bytes) -> bool:
-    return b"0000000000000" in shape.translate(None, b" -")
+def _maybe_card(data: bytes, shape: bytes, pattern: re.Pattern[bytes] = _CARD) -> bool:
+    return b"0000000000000" in shape.translate(None, b" -") and pattern.search(data) is not None
 
 
 def _maybe_ssn(_: bytes, shape: bytes) -> bool:
     return b"000-00-0000" in shape or b"000 00 0000" in shape
 
 
-def _maybe_iban(data: bytes, shape: bytes) -> bool:
-    return _iban_in(data, shape, _IBAN)
-
-
-def _iban_in(data: bytes, shape: bytes, pattern: re.Pattern[bytes]) -> bool:
+def _maybe_iban(data: bytes, shape: bytes, pattern: re.Pattern[bytes] = _IBAN) -> bool:
     for head in _IBAN_HEADS:
         at = shape.find(head)
         while at >= 0:
@@ -116,6 +117,8 @@ def _maybe_phone(data: bytes, shape: bytes) -> bool:
 
 
 def _maybe_secret(data: bytes, _: bytes) -> bool:
+    if b"@" in data and b"://" in data:
+        return True
     return HINT.search(data.lower()) is not None
 
 
@@ -126,4 +129,9 @@ _TESTS: dict[str, Callable[[bytes, bytes], bool]] = {
     "iban": _maybe_iban,
     "phone": _maybe_phone,
     "secrets": _maybe_secret,
+}
+
+_IN_ROWS: dict[str, Callable[[bytes, bytes], bool]] = {
+    "credit_card": partial(_maybe_card, pattern=_CARD_IN_ROWS),
+    "iban": partial(_maybe_iban, pattern=_IBAN_IN_ROWS),
 }

@@ -164,7 +164,8 @@ class RowPlan:
         if self._integers:
             todo = [*todo, *(i for i in self._integers if plain.is_long_integer(cells[i] or b"00"))]
         if self._plain and self._mask.prefilter(b"\n".join(filter(None, cells))):
-            todo = [*self._plain, *todo]
+            worth = self._mask.prefilter
+            todo = [*(i for i in self._plain if worth(cells[i] or b"")), *todo]
         if not (todo or self._fixed):
             return cells
         shown = list(cells)

@@ -123,6 +123,14 @@ static const char *const HINTS[] = {
     "github_pat_", "glpat-", "key", "k_live_", "k_test_", "npm_", "pass", "pwd", "secret",
     "sk-proj-", "sk-ant-", "token", "xapp-", "xox", "://", "-----begin", NULL,
 };
+/* Those that need more around them. */
+enum { BASIC = 3, BEARER = 4, KEY = 13, PASS = 17, URL = 25 };
+/* The countries that have IBANs, as broker.mask.numbers has them. */
+static const char COUNTRIES[] =
+    "ADAEALATAZBABEBFBGBHBIBJBRBYCFCGCHCICMCRCYCZDEDJDKDODZEEEGESFIFKFOFRGBGEGIGLGRGTGWHNHRHUIE"
+    "ILIQISITJOKMKWKZLBLCLILTLULVLYMAMCMDMEMGMKMLMNMRMTMUMZNENINLNOOMPKPLPSPTQARORSRUSASCSDSESI"
+    "SKSMSNSOSTSVTDTGTLTNTRUAVAVGXKYE";
+static uint8_t has_iban[26 * 26];
 static uint8_t class_of[256];
 static uint8_t lower[256];
 static uint32_t first[256], second[256]; /* a bit for each hint, by its first two characters */
@@ -139,6 +147,8 @@ static void make_tables(void) {
     class_of['.'] = POINT;
     class_of['+'] = PLUS;
     class_of[')'] = CLOSES;
+    for (n = 0; COUNTRIES[n]; n += 2)
+        has_iban[(COUNTRIES[n] - 'A') * 26 + COUNTRIES[n + 1] - 'A'] = 1;
     for (n = 0; HINTS[n] != NULL; n++)
         for (c = 0; c < 256; c++) {
             if (lower[c] == (uint8_t)HINTS[n][0]) {
@@ -190,6 +200,8 @@ static int may_be_international(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) {
 static int may_be_iban(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) {
     if (!is(s, i - 2, i, n, LETTER) || !is(s, i, i + 2, n, DIGIT))
         return 0;
+    if (!has_iban[(lower[s[i - 2]] - 'a') * 26 + lower[s[i - 1]] - 'a'])
+        return 0;
     if (i > 2 && (class_of[s[i - 3]] & (LETTER | DIGIT)))
         return 0;
     if (is(s, i + 2, i + 13, n, LETTER | DIGIT))
@@ -197,6 +209,26 @@ static int may_be_iban(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) {
     return i + 9 <= n && s[i + 2] == ' ' && s[i + 7] == ' ' && is_upper_or_digit(s[i + 3]) &&
            is_upper_or_digit(s[i + 4]) && is_upper_or_digit(s[i + 5]) &&
            is_upper_or_digit(s[i + 6]) && is_upper_or_digit(s[i + 8]);
+}
+
+/* Is what stands around a hint what its detector needs? */
+static int is_surrounded(const uint8_t *s, Py_ssize_t i, Py_ssize_t end, Py_ssize_t n, int hint) {
+    uint8_t before = i > 0 ? s[i - 1] : 0, after = end < n ? lower[s[end]] : 0;
+    switch (hint) {
+    case BASIC:
+    case BEARER:
+        return after == ' ' || after == '\t';
+    case PASS:
+        return before == '_' || before == '-' || after == 'w' || after == 'p' || after == 'c';
+    case KEY: /* api, access, private, auth, account */
+        if ((before == '_' || before == '-') && i > 1)
+            before = s[i - 2];
+        return before != 0 && strchr("isehtISEHT", before) != NULL;
+    case URL:
+        return memchr(s, '@', (size_t)n) != NULL;
+    default:
+        return 1;
+    }
 }
 
 static int may_be_secret(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) {
@@ -209,7 +241,7 @@ static int may_be_secret(const uint8_t *s, Py_ssize_t i, Py_ssize_t n) {
             continue;
         while (*word && at < n && lower[s[at]] == (uint8_t)*word)
             word++, at++;
-        if (!*word)
+        if (!*word && is_surrounded(s, i, at, n, hint))
             return 1;
     }
     return 0;
@@ -224,7 +256,9 @@ static int suspicious(const uint8_t *s, Py_ssize_t n, unsigned bits) {
     for (i = 0; i < n; i++) {
         unsigned c = class_of[s[i]];
         if (c & DIGIT) {
-            if (++digits >= 13 && (bits & CARD))
+            if (digits || i == 0 || (!(class_of[s[i - 1]] & (LETTER | DIGIT)) && s[i - 1] != '_'))
+                digits++;
+            if (digits >= 13 && (bits & CARD))
                 return 1;
             if ((bits & IBAN) && i >= 2 && may_be_iban(s, i, n))
                 return 1;

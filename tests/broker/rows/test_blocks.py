@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+from string import ascii_uppercase
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.errors import ProtocolError
+from broker.mask.numbers import IBAN_COUNTRIES
 from broker.mask.prefilter import Prefilter
 from broker.mask.rows import RowMask
 from broker.mask.rules import DETECTORS, Masking, Style
@@ -103,6 +106,16 @@ def test_the_compiled_search_never_misses_what_the_prefilter_sees(
     if Prefilter([name])(cell or b""):
         assert blocks.native is not None
         assert blocks.native.may_hold(cell, bit)
+
+
+@compiled
+def test_the_compiled_search_knows_the_same_countries() -> None:
+    assert blocks.native is not None
+    for pair in map("".join, product(ascii_uppercase, repeat=2)):
+        known = blocks.native.may_hold(
+            f"{pair}1212345678901".encode(), 1 << DETECTORS.index("iban")
+        )
+        assert known is (pair in IBAN_COUNTRIES)
 
 
 @settings(max_examples=500, deadline=None)
