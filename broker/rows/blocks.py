@@ -9,7 +9,7 @@ from broker.errors import ProtocolError
 from broker.rows import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import ModuleType
 
     Row = Callable[[bytes], bytes]
@@ -36,7 +36,7 @@ class Way(Protocol):
         columns: int,
         styles: bytes,
         bits: int,
-        suspicious: Callable[[bytes], bool],
+        suspects: Callable[[bytes], Iterable[int]],
         row: Row,
         /,
     ) -> tuple[bytes, int]: ...
@@ -73,15 +73,15 @@ def mask(
     columns: int,
     styles: bytes,
     bits: int,
-    suspicious: Callable[[bytes], bool],
+    suspects: Callable[[bytes], Iterable[int]],
     row: Row,
 ) -> tuple[bytes, int]:
     """Rows masked, and in how many cells stars were put; `row` masks one that has to be read.
 
     `styles` has one of plain's for each column. `bits` say which detectors there are, and
-    `suspicious` whether these could find anything in some bytes: one of the two is asked.
+    `suspects` where these could find anything in some rows: one of the two is used.
     """
-    return _checked(lambda: _chosen.mask(block, columns, styles, bits, suspicious, row))
+    return _checked(lambda: _chosen.mask(block, columns, styles, bits, suspects, row))
 
 
 def _checked(act: Callable[[], T]) -> T:

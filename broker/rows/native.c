@@ -367,7 +367,7 @@ done:
 }
 
 PyDoc_STRVAR(mask_doc,
-             "mask(block, columns, styles, bits, suspicious, row) -> (block, stars)\n\n"
+             "mask(block, columns, styles, bits, suspects, row) -> (block, stars)\n\n"
              "Rows masked; `row` is given each that Python has to look at. `styles` has one byte\n"
              "for each column: 0 leave, 1 search, 2 stars, 3 ask Python, 4 a binary integer,\n"
              "5 partial.");

@@ -1,16 +1,17 @@
 """Rows by the block in Python: what runs without a compiler, and what native.c must equal.
 
-A block is searched as a whole first. Only where something could be found it is halved, down to
-the rows, which are then masked one by one by whoever knows their columns.
+A block is searched as a whole, by whoever knows what to look for; the rows in which something
+could be found are then masked one by one, by whoever knows their columns.
 """
 
 from __future__ import annotations
 
 import struct
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 # What to do with a column; native.c says so too. PARTIAL is ASK to all but native.c, which knows
 # how mask.values shows ASCII in that style.
@@ -99,7 +100,7 @@ def mask(
     columns: int,
     styles: bytes,
     _bits: int,
-    suspicious: Callable[[bytes], bool],
+    suspects: Callable[[bytes], Iterable[int]],
     row: Callable[[bytes], bytes],
 ) -> tuple[bytes, int]:
     """Rows masked, and in how many cells stars were put; `row` masks one that has to be read."""
@@ -107,7 +108,8 @@ def mask(
         raise Malformed
     found = rows(block, columns)
     ends = [0, *(end for end, _ in found)]
-    searched = _suspects(block, ends, suspicious) if SEARCH in styles else set()
+    places = suspects(block) if SEARCH in styles else ()
+    searched = {bisect_right(ends, at) - 1 for at in places}
     fixed = [(i, style) for i, style in enumerate(styles) if style not in {LEAVE, SEARCH}]
     if not (searched or fixed):
         return block, 0
@@ -126,22 +128,6 @@ def mask(
             kept = end
             stars += 0 if ask else mine
     return (b"".join([*out, block[kept:]]) if out else block), stars
-
-
-def _suspects(block: bytes, ends: list[int], suspicious: Callable[[bytes], bool]) -> set[int]:
-    """The rows in which anything could be found."""
-    found = set()
-    todo = [(0, len(ends) - 1)]
-    while todo:
-        first, last = todo.pop()
-        if first == last or not suspicious(block[ends[first] : ends[last]]):
-            continue
-        if last - first == 1:
-            found.add(first)
-        else:
-            middle = (first + last) // 2
-            todo += ((first, middle), (middle, last))
-    return found
 
 
 def _asks(cell: bytes, style: int) -> bool:
