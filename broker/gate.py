@@ -180,7 +180,7 @@ class Gate:
             self._guarded("recorded", self._recorder.output, transcript)
         return frames
 
-    def masking(self, act: Callable[P, bytes], *args: P.args, **kwargs: P.kwargs) -> bytes:
+    def masking(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a masker; when it fails, so does the session."""
         self._check_open()
         return self._guarded("masked", act, *args, **kwargs)

@@ -52,7 +52,7 @@ class Encoder:
     def output(self, time: float, data: bytes) -> bytes:
         """One `o` line, or nothing when all that came is the beginning of a character."""
         text = self._utf8.decode(data)
-        return encode_event(Event(time, "o", text)) if text else b""
+        return _line(time, b"o", text) if text else b""
 
     def rest(self, time: float) -> bytes:
         """The character that was never finished, when the output has ended."""
@@ -70,7 +70,11 @@ def encode_event(event: Event) -> bytes:
     if event.code not in CODES:
         msg = f"no such event code: {event.code!r}"
         raise ValueError(msg)
-    return b'[%.6f, "%s", %s]\n' % (event.time, event.code.encode(), _clear(_quoted(event.data)))
+    return _line(event.time, event.code.encode(), event.data)
+
+
+def _line(time: float, code: bytes, data: str) -> bytes:
+    return b'[%.6f, "%s", %s]\n' % (time, code, _clear(_quoted(data)))
 
 
 def decode_header(line: bytes) -> dict[str, Any]:

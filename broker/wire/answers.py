@@ -35,6 +35,8 @@ PINNED = frozenset(
     }
 )
 
+PLANS = 64  # descriptions of results that are remembered
+
 _RESULT = "TnDCIsHdc"  # what a result is made of
 _PLAIN = {"1": Sort.PARSE, "2": Sort.BIND, "3": Sort.CLOSE}
 
@@ -60,6 +62,7 @@ class Answers:
         self._copy: Mask | None = None
         self._shown = bytearray()
         self._told = bytearray()
+        self._plans: dict[tuple[bytes, bool], tuple[int, RowPlan, bytes]] = {}
         self._out: list[Action] = []
         self._by_kind: Mapping[str, Callable[[Message], None]] = {
             "T": self._columns,
@@ -85,7 +88,7 @@ class Answers:
         """Bytes of the server."""
         self._frames.feed(data)
         while True:
-            if self._rows():
+            if self._frames.begins("D") and self._rows():
                 continue
             message = self._frames.next()
             if message is None:
@@ -191,14 +194,25 @@ class Answers:
         result, told = self._result(head), b""
         result.plan = None
         if message.kind == "T":
-            columns = read_columns(message.body)
-            result.columns = len(columns)
-            result.plan = self._mask.plan(columns, tainted=result.terms.tainted)
-            told = transcript.row([column.name.encode() for column in columns])
+            described = self._described(message.frame, tainted=result.terms.tainted)
+            result.columns, result.plan, told = described
         if head.sort is Sort.DESCRIBE_PORTAL:
             self._ledger.done()
         if not head.hidden:
             self._deliver(message.frame, told)
+
+    def _described(self, frame: bytes, *, tainted: bool) -> tuple[int, RowPlan, bytes]:
+        """How many columns, how to mask them, and their names; drivers ask again and again."""
+        known = self._plans.get((frame, tainted))
+        if known is None:
+            columns = read_columns(frame[5:])
+            plan = self._mask.plan(columns, tainted=tainted)
+            told = transcript.row([column.name.encode() for column in columns])
+            known = len(columns), plan, told
+            if len(self._plans) >= PLANS:
+                self._plans.clear()
+            self._plans[frame, tainted] = known
+        return known
 
     def _rows(self) -> bool:
         """Take the rows that are here as one block: masked, told and delivered at once."""

@@ -86,44 +86,44 @@ class Frames:
 
     def next(self) -> Message | None:
         """The next whole message, or None until more bytes come."""
-        start = self._at
-        end = self._end(start)
-        if not end:
+        data, start = self._data, self._at
+        if len(data) - start < _HEADER.size:
+            self._check_kind(start)
+            return None
+        kind, length = _HEADER.unpack_from(data, start)
+        if not 4 <= length <= self._limits.get(kind, -1) + 4:
+            raise self._out_of_bounds(kind, length)
+        end = start + 1 + length
+        if end > len(data):
             return None
         self._at = end
-        part = self._data[start:end]
-        return Message(_KINDS[part[0]], part if type(part) is bytes else bytes(part))
+        part = data[start:end]
+        return Message(_KINDS[kind], part if type(part) is bytes else bytes(part))
+
+    def begins(self, kind: str) -> bool:
+        """Is this the type of what comes next, whole or not?"""
+        return self._at < len(self._data) and self._data[self._at] == ord(kind)
 
     def run(self, kind: str, at_most: int | None = None) -> tuple[int, bytes]:
         """As many whole messages of one type as are here, uncut: their number and their bytes."""
         start, code = self._at, ord(kind)
-        if start == len(self._data) or self._data[start] != code:
-            return 0, b""
         most = -1 if at_most is None else at_most
         count, end = blocks.hop(self._data, start, code, most, self._limits[code])
         self._at = end
         return count, bytes(self._data[start:end])
 
-    def _end(self, start: int) -> int:
-        """Where the message at `start` ends, or 0 while it is not whole."""
-        data = self._data
-        here = len(data) - start
-        if here < _HEADER.size:
-            if here and data[start] not in self._limits:
-                raise _unknown(data[start])
-            return 0
-        kind, length = _HEADER.unpack_from(data, start)
-        limit = self._limits.get(kind)
-        if limit is None:
-            raise _unknown(kind)
-        if length < 4 or length - 4 > limit:
-            msg = f"message {chr(kind)!r} of {length} bytes is out of bounds (at most {limit + 4})"
-            raise ProtocolError(msg)
-        return start + 1 + int(length) if length < here else 0
+    def _check_kind(self, start: int) -> None:
+        """A type that is none is refused at its first byte."""
+        if start < len(self._data) and self._data[start] not in self._limits:
+            raise self._out_of_bounds(self._data[start], 0)
 
-
-def _unknown(kind: int) -> ProtocolError:
-    return ProtocolError(f"not a message of this protocol: type 0x{kind:02X}")
+    def _out_of_bounds(self, kind: int, length: int) -> ProtocolError:
+        if kind not in self._limits:
+            return ProtocolError(f"not a message of this protocol: type 0x{kind:02X}")
+        most = self._limits[kind] + 4
+        return ProtocolError(
+            f"message {chr(kind)!r} of {length} bytes is out of bounds (at most {most})"
+        )
 
 
 class Body:

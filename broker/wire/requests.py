@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from broker.wire.ledger import Refusal
     from broker.wire.rows import RowMask
 
+SMALL = 4096  # bytes that are worth a copy to be sent together
 BACKLOG = 1 << 20  # bytes of the client that may wait here before it is no longer read
 
 _NO_EXECUTE = "EXECUTE is not offered while a prepared statement needs approval for each run"
@@ -119,7 +120,7 @@ class Requests:
         if message.kind in "dcf" and any(o.sort is Sort.EXECUTE for o in ledger.owed):
             # It may be data for a COPY whose beginning has not arrived: ask for it, and wait.
             if not self._flushed:
-                self._out.append(ToServer(messages.FLUSH))
+                self._send(messages.FLUSH)
             self._flushed = True
             return False
         self._flushed = False
@@ -137,7 +138,7 @@ class Requests:
             self._ledger.skipping = False
             self._forward(message.frame, Owed(Sort.SYNC))
         elif not self._ledger.skipping and kind == "H":
-            self._out.append(ToServer(message.frame))
+            self._send(message.frame)
         elif not self._ledger.skipping:
             self._by_kind[kind](message)
 
@@ -334,7 +335,7 @@ class Requests:
         owed = Owed(Sort.EXECUTE, name, portal=portal, result=portal.result, barrier=bounded)
         self._forward(message.frame, owed)
         if bounded:  # we may have to stop it
-            self._out.append(ToServer(messages.FLUSH))  # its end must come before anything else
+            self._send(messages.FLUSH)  # its end must come before anything else
 
     def _close(self, message: Message) -> None:
         named = frontend.read_named(message.body)
@@ -352,13 +353,21 @@ class Requests:
             raise ProtocolError(msg)
         ends = message.kind in "cf"
         self._ledger.copying_in = not ends
-        self._out.append(ToServer(message.frame + (messages.FLUSH if ends else b"")))
+        self._send(message.frame + (messages.FLUSH if ends else b""))
 
     # -- forwarding and standing in --------------------------------------------------------------
 
     def _forward(self, data: bytes, owed: Owed) -> None:
         self._ledger.expect(owed)
-        self._out.append(ToServer(data))
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        """Small messages in a row go out as one piece."""
+        last = self._out[-1] if self._out else None
+        if isinstance(last, ToServer) and len(last.data) + len(data) <= SMALL:
+            self._out[-1] = ToServer(last.data + data)
+        else:
+            self._out.append(ToServer(data))
 
     def _unknown(self, owed: Owed, what: str, name: bytes) -> None:
         code = notices.NO_PORTAL if what == "portal" else notices.NO_STATEMENT
@@ -382,7 +391,7 @@ class Requests:
     def too_many_rows(self, refusal: Refusal) -> None:
         """A limited Execute ended before it could be stopped: make the server fail after all."""
         self._replace(Owed(Sort.BIND, barrier=True), refusal.code, refusal.message)
-        self._out.append(ToServer(messages.FLUSH))
+        self._send(messages.FLUSH)
 
     def _record(self, shown: bytes) -> None:
         self._out.append(Deliver(b"", self._told(shown)))

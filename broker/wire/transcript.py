@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from broker.rows import blocks
@@ -45,6 +46,7 @@ def rows(block: bytes, columns: int) -> bytes:
     return blocks.show(block, columns, _odd)
 
 
+@lru_cache(maxsize=256)
 def tag(body: bytes) -> bytes:
     """A command's own end: ``SELECT 3``."""
     return line(f"({body.rstrip(bytes(1)).decode('utf-8', 'replace')})")
