@@ -38,6 +38,7 @@ PINNED = frozenset(
 PLANS = 64  # descriptions of results that are remembered
 
 _RESULT = "TnDCIsHdc"  # what a result is made of
+_STATES = frozenset({b"I", b"T", b"E"})  # idle, in a transaction, in a failed one
 _PLAIN = {"1": Sort.PARSE, "2": Sort.BIND, "3": Sort.CLOSE}
 
 
@@ -141,6 +142,9 @@ class Answers:
 
     def _parameters(self, message: Message) -> None:
         self._head(message, Sort.DESCRIBE_STATEMENT)
+        body = messages.Body(message.body)
+        body.take(4 * body.counted())
+        body.end()
         self._deliver(message.frame)
 
     def _ready(self, message: Message) -> None:
@@ -150,7 +154,9 @@ class Answers:
         if head.refusal is not None and not head.told:
             raise self._unexpected(message)
         self._copy = None
-        self._ledger.ready(message.body.decode("latin-1"))
+        if message.body not in _STATES:
+            raise self._unexpected(message)
+        self._ledger.ready(message.body.decode("ascii"))
         self._deliver(message.frame)
         self._flush()
         self._out.append(Settled())
@@ -278,6 +284,8 @@ class Answers:
 
     def _completed(self, message: Message) -> None:
         head = self._head(message, Sort.QUERY, Sort.EXECUTE)
+        if message.kind == "C" and message.body.find(0) != len(message.body) - 1:
+            raise self._unexpected(message)
         if head.sort is Sort.EXECUTE:
             self._ledger.done()
         else:
@@ -289,6 +297,7 @@ class Answers:
 
     def _copy_in(self, message: Message) -> None:
         self._head(message, Sort.QUERY, Sort.EXECUTE)
+        _copy_format(message)
         if not self._ledger.copies_in():
             msg = "COPY FROM STDIN cannot be followed by other messages in a pipeline"
             raise ProtocolError(msg)
@@ -296,7 +305,7 @@ class Answers:
 
     def _copy_out(self, message: Message) -> None:
         head = self._head(message, Sort.QUERY, Sort.EXECUTE)
-        if message.body[:1] != b"\0":
+        if _copy_format(message):
             text = "interlock: COPY in binary format cannot be masked; use the text format"
             self._cut(head, Refusal(notices.DENIED, text))
         elif self._result(head).terms.tainted:
@@ -347,13 +356,22 @@ class Answers:
 
     def _status(self, message: Message) -> None:
         body = messages.Body(message.body)
-        name, value = body.cstring().decode(), body.cstring().decode()
+        name, value = body.text(), body.text()
         body.end()
         if name in PINNED and value != self._pinned.get(name, value):
             msg = f"the pinned setting {name} was changed"
             raise Denied(msg)
-        shown = self._mask.text(value.encode()).decode()
+        shown = self._mask.text(value.encode()).decode("utf-8", "replace")
         self._deliver(messages.parameter_status(name, shown))
+
+
+def _copy_format(message: Message) -> int:
+    """0 for text, 1 for binary; the columns' own formats follow."""
+    body = messages.Body(message.body)
+    binary = body.take(1)[0]
+    body.take(2 * body.counted())
+    body.end()
+    return binary
 
 
 def _ours(refusal: Refusal, fields: notices.Fields) -> bool:

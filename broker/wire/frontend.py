@@ -10,7 +10,7 @@ from typing import NamedTuple
 from broker.errors import ProtocolError
 from broker.wire.messages import NAME_LIMIT, Body, frame, int16, packed
 
-_INT16, _INT32 = struct.Struct(">h"), struct.Struct(">i")
+_COUNT, _INT32 = struct.Struct(">H"), struct.Struct(">i")
 # Keywords cannot be written with escapes, so a text without the word cannot hold the command.
 _WORDS = {
     word: re.compile(rf"\b{word}\b", re.IGNORECASE)
@@ -105,10 +105,7 @@ def _binary(formats: tuple[int, ...], count: int) -> tuple[bool, ...]:
 
 
 def _count(body: bytes, at: int) -> int:
-    count: int = _INT16.unpack_from(body, at)[0]
-    if count < 0:
-        msg = "a message counts fewer than none"
-        raise ProtocolError(msg)
+    count: int = _COUNT.unpack_from(body, at)[0]
     return count
 
 

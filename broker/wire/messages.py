@@ -36,7 +36,9 @@ FROM_CLIENT: Mapping[int, int] = {
     ord("f"): 64 * KIB,  # CopyFail
 }
 FROM_SERVER: Mapping[int, int] = {
-    **{ord(kind): MIB for kind in "RKSZTtnsI123CGHWcAv"},
+    **{ord(kind): MIB for kind in "RKSTtCGHWAv"},
+    **{ord(kind): 0 for kind in "123nsIc"},  # the answers that say nothing but what they are
+    ord("Z"): 1,  # ReadyForQuery
     ord("D"): 64 * MIB,  # DataRow
     ord("d"): 64 * MIB,  # CopyData
     ord("V"): MIB,  # FunctionCallResponse
@@ -159,13 +161,17 @@ class Body:
         part, self._at = self._data[self._at : end], end + 1
         return part
 
+    def text(self) -> str:
+        """The same, as text."""
+        try:
+            return self.cstring().decode()
+        except UnicodeDecodeError as error:
+            msg = "a string in a message is not UTF-8"
+            raise ProtocolError(msg) from error
+
     def counted(self) -> int:
-        """A count of things to follow."""
-        count = self.int16()
-        if count < 0:
-            msg = "a message counts fewer than none"
-            raise ProtocolError(msg)
-        return count
+        """A count of things to follow: the server reads it without a sign."""
+        return int.from_bytes(self.take(2), "big")
 
     def value(self) -> bytes | None:
         """A length and so many bytes; -1 is NULL."""
