@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import asyncssh
 
+from broker.transport.adoption import adopt
+
 if TYPE_CHECKING:
     from broker.console.client import Terminal
 
@@ -94,6 +96,7 @@ class SshChannel(asyncssh.SSHClientSession[bytes]):
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         self._channel = chan
+        adopt(chan)
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         output = self.stdout if datatype is None else self.stderr

@@ -23,6 +23,7 @@ from broker.ssh.channel import Channel, Request
 from broker.ssh.pressure import Pressure
 from broker.ssh.stream import Stream
 from broker.ssh.visitor import LOGIN, Visitor
+from broker.transport.adoption import adopt
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -83,6 +84,7 @@ class FrontDoor(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         """Take the door's place in asyncssh's certificate check, and hear the socket's pressure."""
         self._conn = conn
+        adopt(conn)
         self._pressure.attach(conn)
         self._budget.attach(conn)
         check = conn.validate_public_key

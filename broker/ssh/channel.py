@@ -11,6 +11,7 @@ import asyncssh
 
 from broker.console.client import Terminal
 from broker.ssh.intake import Intake
+from broker.transport.adoption import adopt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +55,7 @@ class Channel(asyncssh.SSHServerSession[bytes]):
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
         """Keep the channel."""
         self._chan = chan
+        adopt(chan)
         self._intake.attach(chan)
 
     def pty_requested(

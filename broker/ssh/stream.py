@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import asyncssh
 
 from broker.ssh.intake import Intake
+from broker.transport.adoption import adopt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +37,7 @@ class Stream(asyncssh.SSHTCPSession[bytes]):
     def connection_made(self, chan: asyncssh.SSHTCPChannel[bytes]) -> None:
         """Keep the channel."""
         self._chan = chan
+        adopt(chan)
         self._intake.attach(chan)
 
     def session_started(self) -> None:
