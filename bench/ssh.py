@@ -61,7 +61,6 @@ async def bulk(made: Room, way: str, command: str) -> float:
 async def measure_bulk(made: Room, words: argparse.Namespace, what: str) -> None:
     """Print one row."""
     file = made.folder / "log.txt"
-    fill(file, words.megabytes)
     spent = cpu_seconds(made.process.pid)
     rounds = [
         {way: await bulk(made, way, f"cat {file}") for way in WAYS} for _ in range(words.rounds)
@@ -114,7 +113,8 @@ def drain(child: pexpect.spawn[bytes]) -> None:
 
 async def beside_bulk(made: Room, way: str, keys: int) -> list[float]:
     """The same while another session's bulk stream runs through the same way."""
-    endless = made.ssh("-T", *WAYS[way], "cat /dev/zero")
+    log = str(made.folder / "log.txt")
+    endless = made.ssh("-T", *WAYS[way], "cat " + " ".join([log] * 400))
     process = await asyncio.create_subprocess_exec(
         *endless, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
         env=made.environment,
@@ -192,6 +192,7 @@ async def main() -> None:
     for masking, what in ((PLAIN, "recorded"), (DETECT, "recorded and masked")):
         with tempfile.TemporaryDirectory(prefix="interlock-bench-") as name:
             async with room(Path(name), masking) as made:
+                fill(made.folder / "log.txt", words.megabytes)
                 if words.only in {None, "bulk"}:
                     await measure_bulk(made, words, what)
                 if masking == PLAIN and words.only in {None, "keys"}:

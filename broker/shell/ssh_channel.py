@@ -143,9 +143,12 @@ class SshChannel(asyncssh.SSHClientSession[bytes]):
         self._open().write(data)
 
     async def drain(self) -> None:
-        """Wait until most of it was sent."""
+        """Wait until most of it was sent: until the target's window and our socket take more."""
         await self._writable.wait()
-        self._open()
+        pressure = self._open().get_extra_info("pressure")
+        if pressure is not None:
+            await pressure.relieved()
+            self._open()
 
     def write_eof(self) -> None:
         """No more input comes."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import asyncssh
@@ -20,10 +20,11 @@ from broker.identity.openssh import is_damaged_certificate
 from broker.ssh.algorithms import encryption_for
 from broker.ssh.budget import Budget
 from broker.ssh.channel import Channel, Request
-from broker.ssh.pressure import Pressure
 from broker.ssh.stream import Stream
 from broker.ssh.visitor import LOGIN, Visitor
 from broker.transport.adoption import adopt
+from broker.transport.pressure import Pressure
+from broker.transport.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -59,6 +60,7 @@ class Door:
     serve: Callable[[Visitor, Channel, Request], Coroutine[object, object, None]]
     forward: Callable[[Visitor, str], Callable[[Stream], Awaitable[None]]]
     crowd: Crowd
+    turns: Turns = field(default_factory=Turns)
 
 
 class FrontDoor(asyncssh.SSHServer):
@@ -281,7 +283,7 @@ class FrontDoor(asyncssh.SSHServer):
             noted = self._noted(visitor)
             self._door.spawn(self._counted(self._door.serve(noted, channel, request)))
 
-        return Channel(begin, self._pressure)
+        return Channel(begin, self._pressure, self._door.turns)
 
     def connection_requested(
         self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
@@ -302,7 +304,7 @@ class FrontDoor(asyncssh.SSHServer):
         def begin(stream: Stream) -> None:
             self._door.spawn(self._counted(relay(stream)))
 
-        return Stream(begin, self._pressure)
+        return Stream(begin, self._pressure, self._door.turns)
 
     def _admit(self) -> Visitor:
         visitor = self._visitor

@@ -13,6 +13,7 @@ import asyncssh
 from broker.transport.channel import FastClientChannel, FastServerChannel, FastTCPChannel
 from broker.transport.connection import FastClientConnection, FastServerConnection
 from broker.transport.known import is_known
+from broker.transport.pressure import Pressure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,8 +43,20 @@ def adopt(made: Any) -> None:  # noqa: ANN401 - one of five classes, or any othe
 
 
 class Fast(asyncssh.SSHClient):
-    """The owner of a client connection that only asks for the fast path."""
+    """The owner of a connection to a target: the fast path, and writers that wait for its socket.
+
+    Its sessions find the pressure as ``channel.get_extra_info("pressure")``.
+    """
+
+    def __init__(self) -> None:
+        self._pressure = Pressure()
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
         """Before anything was sent."""
         adopt(conn)
+        self._pressure.attach(conn)
+        conn.set_extra_info(pressure=self._pressure)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nobody may wait any longer."""
+        self._pressure.release()

@@ -174,7 +174,7 @@ async def test_what_a_session_closes_in_passing_stays_closed() -> None:
     async with ssh_pair(fast_client=False) as pair:
         listen(pair, fast=True)
         peer = Peer()
-        pair.far.data_received = lambda data, kind: pair.server.abort()  # type: ignore[method-assign]
+        pair.far.data_received = lambda data, datatype: pair.server.abort()  # type: ignore[method-assign]
         pair.server.data_received(peer.packet(data(b"one")) + peer.packet(b""))
         await pair.server_side.lost.wait()
         assert pair.server_side.why is None
