@@ -36,7 +36,7 @@ from broker.live import Live
 from broker.mask.values import Redactor
 from broker.model import Answer, Verdict
 from broker.policy import may, terminal
-from broker.policy.judge import judge
+from broker.policy.judge import Judge
 from broker.postgres.ways import PostgresWays
 from broker.review.desk import Desk
 from broker.shell.local_target import LocalRunner
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from broker.config.model import Config
     from broker.live import Opened
     from broker.model import Identity, Statement
+    from broker.policy.sql.catalogue import Overlay
     from broker.shell.runner import Runner
     from broker.store.opening import Stores
     from broker.targets import SecretSource
@@ -88,6 +89,7 @@ async def running(config: Config, *, environ: Mapping[str, str]) -> AsyncIterato
     """A broker inside the block."""
     async with AsyncExitStack() as stack:
         broker = await _Broker.assemble(config, environ, stack)
+        stack.push_async_callback(broker.close)
         listener = broker.listener()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         ticking = [tasks.create_task(work()) for work in broker.works()]
@@ -126,6 +128,10 @@ class _Broker:
         self._redactor = Redactor(config.masking)
         self._node = self._nodes.name
         self._parser = ShellParser()
+        self._verdict = Judge(config.rules, self._parser, config.hash)
+        self._postgres = PostgresWays(
+            lambda: self._config.masking, secrets.token_bytes(32), self._secret
+        )
         self._desk = Desk(store, audit, utc_now, redact=self._redact)
         self.holds = Holds(
             stores.locks,
@@ -186,7 +192,7 @@ class _Broker:
 
     def listener(self) -> Listener:
         """The front door with every way behind it."""
-        postgres = PostgresWays(lambda: self._config.masking, secrets.token_bytes(32), self._secret)
+        postgres = self._postgres
         shell = ShellWays(self._runner, self._parser, self._raw_only)
         operations = self._operations()
         routes = Routes(
@@ -220,12 +226,17 @@ class _Broker:
             crowd=self._crowd,
         )
 
+    async def close(self) -> None:
+        """What the broker itself started ends with it."""
+        await self._postgres.lookups.reader.close()
+
     def reload(self, config: Config) -> None:
         """Put a configuration in force; audited before it is."""
         authority = _authority(replace(config, state=self._config.state), self._environ)
         told = config_told(config)
         self._audit.append(told, durable=True)
         kept = self._in_force.swap(config)
+        self._verdict = Judge(config.rules, self._parser, config.hash)
         self._authority = authority
         self._exchange = Login(config.issuers, self._keys, self._used, utc_now)
         self._redactor = Redactor(config.masking)
@@ -262,10 +273,11 @@ class _Broker:
 
     # -- judging -------------------------------------------------------------------------------
 
-    def _judge(self, identity: Identity, target: str, statement: Statement) -> Verdict:
-        config = self._in_force()
-        verdict = judge(config.rules, identity, target, statement, self._parser)
-        return replace(verdict, config=config.hash)
+    def _judge(
+        self, identity: Identity, target: str, statement: Statement, overlay: Overlay | None = None
+    ) -> Verdict:
+        catalogue = self._postgres.lookups.of(target)
+        return self._verdict(identity, target, statement, catalogue, overlay)
 
     def _checked(self, identity: Identity, target: str, statement: Statement) -> Verdict:
         try:
@@ -282,6 +294,7 @@ class _Broker:
             clock=utc_now,
             node=self._node,
             judge=self._checked,
+            prepare=self._postgres.lookups.reader.prepare,
             verify=self._verify,
             formatted=formatted,
             before=self._live.before,

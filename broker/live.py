@@ -19,6 +19,7 @@ from broker.mask.stream import new_stream
 from broker.model import Session, Verdict
 from broker.policy import may
 from broker.policy.locks import Ended
+from broker.policy.sql.catalogue import Overlay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -74,7 +75,7 @@ class Live:
         clock: Clock,
         new_id: Callable[[], str],
         node: str,
-        judge: Callable[[Identity, str, Statement], Verdict],
+        judge: Callable[[Identity, str, Statement, Overlay], Verdict],
         redact: Callable[[str], str],
         guard: Guard,
     ) -> None:
@@ -191,8 +192,10 @@ class Live:
         return recorder
 
     def _with_gate(self, session: Session, recorder: SessionRecorder, target: Target) -> Opened:
+        overlay = Overlay()
+
         def judged(statement: Statement) -> Verdict:
-            return self._judge(session.identity, session.target, statement)
+            return self._judge(session.identity, session.target, statement, overlay)
 
         gate = Gate(
             session,

@@ -135,6 +135,8 @@ class Part:
     a restriction left out does not. Used for what is dangerous or not understood.
     `implied`: harmless (SHOW, a catalogue read, a safe function): allowed to whoever may do
     anything on the target, unless a rule denies it.
+    `along`: comes with another part (a partition with its table) and needs no rule of its own;
+    one that denies it, or asks for a review, counts.
     """
 
     action: str | None = None
@@ -146,6 +148,7 @@ class Part:
     unbounded: bool = False
     explicit: bool = False
     implied: bool = False
+    along: bool = False
     why: str = ""
 
     def __str__(self) -> str:

@@ -39,7 +39,7 @@ SESSIONS = 200  # sessions that a list shows
 class Operations:
     """The broker's verbs. Every method takes who asks first, and raises sentences."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that the verbs stand on
         self,
         *,
         config: Callable[[], Config],
@@ -49,6 +49,7 @@ class Operations:
         clock: Clock,
         node: str,
         judge: Callable[[Identity, str, Statement], Verdict],
+        prepare: Callable[[str], Awaitable[None]],
         verify: Callable[[], Awaitable[Json]],
         formatted: Callable[[str], str],
         before: Callable[[str], list[str]],
@@ -60,6 +61,7 @@ class Operations:
         self.clock = clock
         self.node = node
         self._judge = judge
+        self._prepare = prepare
         self._verify = verify
         self._formatted = formatted
         self._before = before
@@ -103,6 +105,12 @@ class Operations:
                 told = {"name": name, "kind": target.kind, "may": phrases}
                 found.append(told | {"rules": plan(self._config.rules, by, name)})
         return found
+
+    async def prepare(self, target: str, text: str) -> None:
+        """Let the check of this text be quick, however large it is."""
+        found = self._config.targets.get(target)
+        if found is not None and found.kind == "postgres":
+            await self._prepare(text)
 
     def check(self, by: Identity, target: str, text: str) -> Json:
         """The verdict on a statement, without running it."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
@@ -38,9 +39,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from broker.gate import Gate
-    from broker.model import Facts, Identity, Verdict
+    from broker.model import Facts, Identity, Statement, Verdict
     from broker.ports import Clock
     from broker.postgres.cancel import Cancels
+    from broker.postgres.lookup import Watch
     from broker.postgres.startup import Duplex
     from broker.postgres.upstream import Upstream
     from broker.wire.actions import Action
@@ -73,6 +75,7 @@ async def relay(  # noqa: PLR0913 - the one place where a session's parts meet
     hello: Hello | None = None,
     closing: bytes = b"",
     marker: bytes = b"",
+    watch: Watch | None = None,
     clock: Clock = lambda: datetime.now(UTC),
 ) -> None:
     """Relay until one side ends; then both are closed.
@@ -80,7 +83,7 @@ async def relay(  # noqa: PLR0913 - the one place where a session's parts meet
     A prepared statement that would be reviewed is reviewed when it runs, with its values. `hello`
     is given when the caller has read the client's start-up itself (`startup.greet`), `closing`
     when the client is a console of ours that adds it to the texts it was given, and `marker` when
-    it has a secret that no text may hold.
+    it has a secret that no text may hold. `watch` keeps the target's catalogue fresh for the judge.
 
     Returns when the client left. Raises what ended it otherwise, after telling the client:
     EvidenceFailure, TargetUnreachable, ProtocolError, Denied (a pinned setting was changed).
@@ -90,7 +93,7 @@ async def relay(  # noqa: PLR0913 - the one place where a session's parts meet
         if isinstance(hello, Cancel):
             await cancels.cancel(hello.key, identity)
         elif hello is not None:
-            running = _Relay(client, upstream, gate, GuardedMask(gate, mask), clock)
+            running = _Relay(client, upstream, gate, GuardedMask(gate, mask), clock, watch)
             try:
                 await running.start(
                     hello, transcribe=transcribe, tainted=tainted, closing=closing, marker=marker
@@ -118,7 +121,9 @@ class _Relay:
         gate: Gate,
         mask: GuardedMask,
         clock: Clock,
+        watch: Watch | None,
     ) -> None:
+        self._watch = watch
         self._client = client
         self._upstream = upstream
         self._gate = gate
@@ -274,6 +279,8 @@ class _Relay:
                 self._tasks.create_task(self._cancel_upstream())
             case Settled():
                 self._gate.count(self._mask.take_counts())
+                if self._watch is not None and action.idle and not self._conversation.busy:
+                    self._watch.settled()
             case Close():
                 raise _Over(ProtocolError(action.error) if action.error else None)
             case never:
@@ -290,9 +297,23 @@ class _Relay:
             self._for_client.clear()
 
     def _judge(self, asked: Judge) -> list[Action]:
-        """The verdict of a rule is there at once; people are waited for by a task."""
+        """The verdict of a rule is there at once, unless the catalogue has to be looked at first."""
+        if self._watch is None or self._watch.ready(asked.statement):
+            return self._decide(asked)
+        self._asking = self._tasks.create_task(self._look_first(asked, self._watch))
+        return []
+
+    async def _look_first(self, asked: Judge, watch: Watch) -> None:
+        await watch.before(asked.statement)
+        if self._conversation.waiting == asked.ticket:
+            self._do(self._decide(asked))
+
+    def _decide(self, asked: Judge) -> list[Action]:
+        """The judge's answer; people are waited for by a task."""
         verdict = self._gate.decide(asked.statement)
         if verdict.answer is not Answer.REVIEW:
+            if self._watch is not None:
+                self._watch.after(verdict, prepared=asked.step is Step.PARSE)
             return self._conversation.answer(asked.ticket, verdict)
         if asked.step is Step.PARSE:
             return self._conversation.defer(asked.ticket)
@@ -312,7 +333,19 @@ class _Relay:
             self._do(self._conversation.notice(ticket, text))
 
         answer = await self._gate.review(asked.statement, verdict, notice)
+        if self._watch is not None and answer.answer is Answer.ALLOW:
+            await self._watch.before(asked.statement)
+            answer = self._still_meant(asked.statement, answer)
+            self._watch.after(answer, prepared=asked.step is Step.BIND)
         self._do(self._conversation.answer(ticket, answer))
+
+    def _still_meant(self, statement: Statement, verdict: Verdict) -> Verdict:
+        """What people approved, unless its names came to mean something else meanwhile."""
+        if self._gate.foresee(statement).facts.parts == verdict.facts.parts:
+            return verdict
+        why = "what it would touch changed while it waited; ask again"
+        changed = replace(verdict, answer=Answer.DENY, reason=why, expired=True)
+        return self._gate.refuse(statement, changed)
 
     def _withdraw(self) -> None:
         if self._asking is not None:

@@ -15,6 +15,7 @@ from broker.postgres import catalogue
 from broker.postgres.cancel import Cancels
 from broker.postgres.console import CLOSING, run_command, run_script
 from broker.postgres.interactive import run_interactive
+from broker.postgres.lookup import Lookups
 from broker.postgres.program import find_psql
 from broker.postgres.psql import Program, started
 from broker.postgres.relay import relay
@@ -62,11 +63,13 @@ class PostgresWays:
         self._mask_key = mask_key
         self._secret = secret
         self._cancels = Cancels()
+        self.lookups = Lookups(self._look)
 
     async def console(self, opened: Opened, client: Client, command: str | None) -> int:
         """psql for a person, one SQL text, or a script on standard input."""
         async with self._psql(opened) as psql:
             if command is not None:
+                await self.lookups.reader.prepare(command)
                 return await run_command(client, opened.gate, psql, command)
             if client.terminal is not None:
                 return await run_interactive(client, opened.gate, psql, opened.target.name)
@@ -117,10 +120,14 @@ class PostgresWays:
             yield psql
 
     async def _connected(self, opened: Opened) -> Upstream:
-        target = _postgres(opened)
+        return await self._connect(_postgres(opened), opened.session.id)
+
+    async def _look(self, target: PostgresTarget) -> Upstream:
+        return await self._connect(target, "catalogue")
+
+    async def _connect(self, target: PostgresTarget, name: str) -> Upstream:
         password = self._secret(target.password) if target.password is not None else None
-        settings = SETTINGS | {"application_name": f"interlock {opened.session.id}"}
-        return await connect(target, password, settings)
+        return await connect(target, password, SETTINGS | {"application_name": f"interlock {name}"})
 
     async def _relay(
         self, opened: Opened, stream: Duplex, upstream: Upstream, hello: Hello, marker: str = ""
@@ -128,19 +135,21 @@ class PostgresWays:
         """One connection to its end; with a `marker`, that of a console of ours."""
         masking = self._masking()
         masked = await catalogue.masked(upstream, masking.columns, opened.session.target)
-        await relay(
-            stream,
-            upstream,
-            opened.gate,
-            mask=RowMask(masking, masked.styles, self._mask_key, tables=masked.tables),
-            cancels=self._cancels,
-            identity=opened.session.identity,
-            transcribe=not marker,
-            tainted=masked.tainted,
-            hello=hello,
-            closing=CLOSING.encode() if marker else b"",
-            marker=marker.encode(),
-        )
+        async with self.lookups.watching(_postgres(opened), upstream) as watch:
+            await relay(
+                stream,
+                upstream,
+                opened.gate,
+                mask=RowMask(masking, masked.styles, self._mask_key, tables=masked.tables),
+                cancels=self._cancels,
+                identity=opened.session.identity,
+                transcribe=not marker,
+                tainted=masked.tainted,
+                hello=hello,
+                closing=CLOSING.encode() if marker else b"",
+                marker=marker.encode(),
+                watch=watch,
+            )
 
 
 def _postgres(opened: Opened) -> PostgresTarget:

@@ -95,6 +95,7 @@ class Verbs:
         text = words.statement
         if text is None:
             text = (await _all_of(channel)).decode("utf-8", "surrogateescape")
+        await self.operations.prepare(words.target, text.rstrip("\n"))
         told = self.operations.check(by, words.target, text.rstrip("\n"))
         await self._print(channel, words, told, verbs.check)
         return ExitCode.OK

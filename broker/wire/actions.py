@@ -66,7 +66,12 @@ class CancelUpstream:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The target is ready for the next statement: a good moment to note counts."""
+    """The target is ready for the next statement: a good moment to note counts.
+
+    `idle`: no transaction is open.
+    """
+
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,7 +159,7 @@ class Answers:
         self._ledger.ready(message.body.decode("ascii"))
         self._deliver(message.frame)
         self._flush()
-        self._out.append(Settled())
+        self._out.append(Settled(idle=message.body == b"I"))
 
     def _error(self, message: Message) -> None:
         fields = notices.read(message.body)

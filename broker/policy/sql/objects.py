@@ -30,6 +30,27 @@ def _create_schema(walk: Walk, body: Node, context: Context) -> None:
 
 def _define(walk: Walk, body: Node, context: Context) -> None:
     walk.about("create", f"{names.noun(body['kind'])} {names.spoken(body.get('defnames', '?'))}")
+    parts = names.strings(body.get("defnames"))
+    if body["kind"] == "OBJECT_OPERATOR":
+        walk.make_code("operator " + ".".join(parts))
+    elif parts:
+        walk.make_code(names.dotted(*(parts if len(parts) > 1 else ["public", *parts])))
+    walk.children(body, context.within("create"))
+
+
+def _function(walk: Walk, body: Node, context: Context) -> None:
+    parts = names.strings(body["funcname"])
+    walk.about("create", f"function {names.dotted(*parts)}")
+    walk.make_code(names.dotted(*(parts if len(parts) > 1 else ["public", *parts])))
+    walk.children(body, context.within("create"), skip={"funcname"})
+
+
+def _cast(walk: Walk, body: Node, context: Context) -> None:
+    target = names.strings(body["targettype"].get("names"))
+    walk.about("create", f"cast to {names.dotted(*target)}")
+    walk.make_code(f"cast to {names.dotted(*target)}")
+    if "func" in body:
+        walk.function("create", names.strings(body["func"].get("objname")))
     walk.children(body, context.within("create"))
 
 
@@ -59,7 +80,8 @@ HANDLERS: dict[str, Handler] = {
     "CompositeTypeStmt": _named("create", "type", "typevar", explicit=False),
     "CreateStatsStmt": _named("create", "statistics", "defnames", explicit=False),
     "AlterStatsStmt": _named("alter", "statistics", "defnames", explicit=False),
-    "CreateFunctionStmt": _named("create", "function", "funcname"),
+    "CreateFunctionStmt": _function,
+    "CreateCastStmt": _cast,
     "AlterFunctionStmt": _named("alter", "function", "func"),
     "CreateRoleStmt": _named("create", "role", "role"),
     "AlterRoleStmt": _named("alter", "role", "role"),

@@ -147,6 +147,7 @@ def _harmless(action: str) -> Handler:
 def _create_table(walk: Walk, body: Node, context: Context) -> None:
     inner = context.within("create")
     walk.table("create", body["relation"])
+    walk.make(body["relation"])
     walk.push(body.get("inhRelations"), replace(inner, reads="alter"))
     walk.children(body, inner, skip={"relation", "inhRelations"})
 
@@ -165,7 +166,22 @@ def _alter_table(walk: Walk, body: Node, context: Context) -> None:
         walk.about(
             "alter", f"{names.noun(objtype)} {names.spoken(body['relation'])}", explicit=False
         )
+    for each in body.get("cmds", []):
+        _joined(walk, body["relation"], each["AlterTableCmd"])
     walk.children(body, replace(context.within("alter"), reads="alter"), skip={"relation"})
+
+
+def _joined(walk: Walk, table: Node, command: Node) -> None:
+    """INHERIT and ATTACH PARTITION put one table's rows into another."""
+    other = command.get("def", {})
+    match command.get("subtype"):
+        case "AT_AddInherit":
+            child, parent = table, other.get("RangeVar", other)
+        case "AT_AttachPartition":
+            child, parent = other.get("PartitionCmd", other)["name"], table
+        case _:
+            return
+    walk.make(parent, stands=(names.dotted(*names.relation(child)),))
 
 
 def alter_object(walk: Walk, body: Node, context: Context) -> None:
@@ -173,11 +189,36 @@ def alter_object(walk: Walk, body: Node, context: Context) -> None:
     objtype = body.get("renameType") or body.get("objectType") or body.get("objtype") or ""
     if "relation" in body:
         walk.table("alter", body["relation"])
+        _moved(walk, body, objtype)
     if "relation" not in body or objtype not in MILD:
         named = body.get("object") or body.get("subname") or "?"
         walk.about(
             "alter", f"{names.noun(objtype)} {names.spoken(named)}", explicit=objtype not in MILD
         )
+        _recoded(walk, body, named)
+
+
+def _moved(walk: Walk, body: Node, objtype: str) -> None:
+    """A table under another name is still that table, whatever the new name used to mean."""
+    if objtype not in TABLES | {"OBJECT_VIEW"}:
+        return
+    schema, name = names.relation(body["relation"])
+    new = {"schemaname": body.get("newschema", schema), "relname": body.get("newname", name)}
+    walk.make(new, stands=(names.dotted(schema, name),))
+
+
+def _recoded(walk: Walk, body: Node, named: Json) -> None:
+    """A function under another name, or in another schema."""
+    parts = _object_name(named)
+    if parts:
+        schema, name = (parts[-2] if len(parts) > 1 else "public"), parts[-1]
+        new = names.dotted(body.get("newschema", schema), body.get("newname", name))
+        walk.make_code(new)
+
+
+def _object_name(named: Json) -> list[str]:
+    body = named.get("ObjectWithArgs", {}) if isinstance(named, dict) else {}
+    return names.strings(body.get("objname"))
 
 
 def drop(walk: Walk, body: Node, context: Context) -> None:
@@ -277,6 +318,15 @@ def _index(walk: Walk, body: Node, context: Context) -> None:
 def _view(walk: Walk, body: Node, context: Context) -> None:
     walk.about("create", f"view {names.spoken(body['view'])}", explicit=False)
     walk.children(body, context.within("create"), skip={"view"})
+    parts = walk.inside(body["query"])
+    tables = tuple(dict.fromkeys(part.table for part in parts if part.table is not None))
+    walk.make(body["view"], parts, tables)
+
+
+def _rule(walk: Walk, body: Node, context: Context) -> None:
+    _attached("rule", "rulename")(walk, body, context)
+    parts = [part for action in body.get("actions", []) for part in walk.inside(action)]
+    walk.make(body["relation"], tuple(parts))
 
 
 # -- rights --------------------------------------------------------------------------------------
@@ -339,7 +389,7 @@ HANDLERS: dict[str, Handler] = {
     "IndexStmt": _index,
     "ViewStmt": _view,
     "CreateTrigStmt": _attached("trigger", "trigname"),
-    "RuleStmt": _attached("rule", "rulename"),
+    "RuleStmt": _rule,
     "CreatePolicyStmt": _attached("policy", "policy_name", "table"),
     "AlterPolicyStmt": _attached("Alter policy", "policy_name", "table"),
     "GrantStmt": _grant,

@@ -32,7 +32,7 @@ from tests.broker.policy.sql.spoken import parts
         ),
         ("CREATE SERVER s FOREIGN DATA WRAPPER w", "!create server s"),
         ("CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p", "!create subscription s"),
-        ("CREATE CAST (a AS b) WITH FUNCTION f(a)", "!create CreateCast"),
+        ("CREATE CAST (a AS b) WITH FUNCTION f(a)", "!create cast to b"),
         ("LISTEN jobs", "!listen channel jobs"),
         ("NOTIFY jobs, 'x'", "!notify channel jobs"),
         ("UNLISTEN *", "~listen"),

@@ -1,0 +1,226 @@
+"""The catalogue of a real target: what is loaded, what it makes of a statement, when it is new."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from broker.model import Answer, Language, Statement, Verdict
+from broker.policy.judge import judge
+from broker.policy.rules import Block, Rule
+from broker.postgres.lookup import Lookups
+from broker.postgres.upstream import Upstream, connect
+from tests.broker.postgres.harness import SETTINGS
+from tests.fakes import ALICE
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from broker.policy.sql.catalogue import Catalogue
+    from broker.targets import PostgresTarget
+    from tests.fixtures.postgres import PostgresServer
+
+pytestmark = pytest.mark.peer
+
+SCHEMA = """
+CREATE SCHEMA secret; CREATE SCHEMA app;
+CREATE TABLE secret.keys (id int PRIMARY KEY, key text);
+CREATE VIEW keys_view AS SELECT id, key FROM secret.keys WHERE id > 0;
+CREATE VIEW over_it AS SELECT k.id, o.total FROM keys_view k JOIN orders o ON o.id = k.id;
+CREATE VIEW harmless_view AS SELECT id, upper(note) AS note FROM orders;
+CREATE MATERIALIZED VIEW stored AS SELECT * FROM secret.keys;
+CREATE TABLE events (id int, at int) PARTITION BY RANGE (at);
+CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM (0) TO (10);
+CREATE TABLE secret.events_2 PARTITION OF events FOR VALUES FROM (10) TO (20);
+CREATE TABLE cities (name text);
+CREATE TABLE secret.capitals (since int) INHERITS (cities);
+CREATE TABLE ruled (a int);
+CREATE RULE also AS ON INSERT TO ruled DO ALSO INSERT INTO secret.keys VALUES (new.a, 'x');
+CREATE VIEW instead AS SELECT 1 AS a;
+CREATE RULE instead_of AS ON DELETE TO instead DO INSTEAD DELETE FROM secret.keys;
+CREATE FUNCTION trigger_code() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END';
+CREATE VIEW triggered AS SELECT id FROM orders;
+CREATE TRIGGER t INSTEAD OF UPDATE ON triggered FOR EACH ROW EXECUTE FUNCTION trigger_code();
+CREATE FUNCTION add_one(int) RETURNS int LANGUAGE sql AS 'SELECT $1 + 1';
+CREATE FUNCTION read_keys() RETURNS SETOF secret.keys LANGUAGE sql AS 'SELECT * FROM secret.keys';
+CREATE FUNCTION atomic(x int) RETURNS int
+    BEGIN ATOMIC SELECT count(*)::int + x FROM secret.keys; END;
+CREATE FUNCTION just(x int) RETURNS int RETURN x * 2;
+CREATE FUNCTION opaque(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END';
+CREATE FUNCTION definer(int) RETURNS int LANGUAGE sql SECURITY DEFINER AS 'SELECT 1';
+CREATE FUNCTION lower(varchar) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN 1; END';
+CREATE FUNCTION full_name(customers) RETURNS text LANGUAGE plpgsql AS 'BEGIN RETURN 1; END';
+CREATE FUNCTION label(customers) RETURNS text LANGUAGE sql AS 'SELECT upper(($1).name)';
+CREATE FUNCTION plus(int, text) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN 1; END';
+CREATE OPERATOR +| (LEFTARG = int, RIGHTARG = text, FUNCTION = plus);
+CREATE OPERATOR app.+ (LEFTARG = int, RIGHTARG = text, FUNCTION = plus);
+CREATE FUNCTION checked(int) RETURNS bool LANGUAGE plpgsql AS 'BEGIN RETURN true; END';
+CREATE DOMAIN guarded AS int CHECK (checked(VALUE));
+CREATE DOMAIN positive AS int CHECK (VALUE > 0);
+CREATE TYPE pair AS (a int, b int);
+CREATE FUNCTION to_pair(text) RETURNS pair LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE CAST (text AS pair) WITH FUNCTION to_pair(text);
+CREATE VIEW runs_code AS SELECT opaque(id) FROM orders;
+CREATE VIEW reads_file AS SELECT pg_read_file('/etc/passwd') AS line;
+CREATE TABLE located (id int, place pair);
+"""
+READ = Rule(
+    "read",
+    ("*",),
+    ("*",),
+    allow=Block(actions=("select", "explain", "copy_to", "lock"), tables=("public.*",)),
+)
+WRITE = Rule(
+    "write",
+    ("*",),
+    ("*",),
+    allow=Block(actions=("insert", "update", "delete", "merge"), tables=("public.*",)),
+)
+
+
+@pytest.fixture(scope="module", params=["postgres", "postgres_tls"])
+def server(request: pytest.FixtureRequest) -> Iterator[PostgresServer]:
+    """PostgreSQL 18, and the system's own."""
+    made: PostgresServer = request.getfixturevalue(request.param)
+    made.execute("CREATE DATABASE catalogued TEMPLATE orders", "postgres")
+    made.execute(SCHEMA, "catalogued")
+    yield made
+    made.execute("DROP DATABASE catalogued WITH (FORCE)", "postgres")
+
+
+class Looking:
+    """Sessions on one target, and the look-ups between them."""
+
+    def __init__(self, server: PostgresServer) -> None:
+        self.target = server.target("catalogued")
+        self.password = server.app_password
+        self.now = 1000.0
+        self.connected = 0
+        self.lookups = Lookups(self.connect, lambda: self.now)
+
+    async def connect(self, target: PostgresTarget) -> Upstream:
+        self.connected += 1
+        return await connect(target, self.password, SETTINGS)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        found = self.lookups.of("catalogued")
+        assert found is not None
+        return found
+
+
+@pytest.fixture
+async def looking(server: PostgresServer) -> AsyncIterator[Looking]:
+    """One session under way."""
+    made = Looking(server)
+    upstream = await connect(made.target, made.password, SETTINGS)
+    watch = await made.lookups.begin(made.target, upstream)
+    assert not upstream.leftover()
+    assert upstream.parameters.get("search_path", "public") == "public"
+    yield made
+    await watch.close()
+    await upstream.close()
+
+
+def no_shell(text: str) -> dict[str, Any]:
+    raise AssertionError(text)
+
+
+def verdict(catalogue: Catalogue, text: str, *rules: Rule) -> Verdict:
+    statement = Statement(Language.SQL, text)
+    return judge(rules or (READ, WRITE), ALICE, "orders", statement, no_shell, catalogue)
+
+
+REFUSED = {
+    "SELECT * FROM keys_view": "select secret.keys (public.keys_view reads it)",
+    "TABLE over_it": "select secret.keys (public.keys_view reads it)",
+    "EXPLAIN SELECT * FROM over_it": "select secret.keys",
+    "COPY keys_view TO STDOUT": "select secret.keys",
+    "SELECT 1 FROM keys_view FOR UPDATE": "secret.keys",
+    "SELECT * FROM stored": "select secret.keys",
+    "INSERT INTO keys_view VALUES (1, 'x')": "insert secret.keys",
+    "DELETE FROM keys_view WHERE id = 1": "delete secret.keys",
+    "MERGE INTO keys_view k USING orders o ON o.id = k.id WHEN MATCHED THEN DELETE": "secret.keys",
+    "WITH x AS (SELECT * FROM keys_view) SELECT 1 FROM orders": "select secret.keys",
+    "SELECT * FROM cities": "select secret.capitals (it inherits from public.cities)",
+    "UPDATE cities SET name = 'x' WHERE name = 'y'": "update secret.capitals",
+    "INSERT INTO ruled VALUES (1)": "insert secret.keys (a rule on public.ruled does it)",
+    "DELETE FROM instead WHERE a = 1": "delete secret.keys",
+    "UPDATE triggered SET id = 1 WHERE id = 2": "function public.trigger_code",
+    "SELECT opaque(1)": "function opaque",
+    "SELECT public.opaque(1)": "function public.opaque",
+    "SELECT definer(1)": "function definer",
+    "SELECT * FROM read_keys()": "select secret.keys (function public.read_keys does it)",
+    "SELECT atomic(1)": "select secret.keys",
+    "SELECT lower(note) FROM orders": "function public.lower",
+    "SELECT c.full_name FROM customers c": "function public.full_name",
+    "SELECT customers.full_name FROM customers": "function public.full_name",
+    "SELECT (c).full_name FROM customers c": "function full_name",
+    "SELECT 1 +| 'x'": "function public.plus (operator +| calls it)",
+    "SELECT 1 OPERATOR(public.+|) 'x'": "function operator public.+|",
+    "SELECT 1 OPERATOR(app.+) 'x'": "function operator app.+",
+    "SELECT 1::guarded": "function public.checked (cast to guarded calls it)",
+    "SELECT CAST(1 AS public.guarded)": "function public.checked",
+    "SELECT 'x'::pair": "function public.to_pair",
+    "SELECT * FROM runs_code": "function public.opaque",
+    "SELECT * FROM reads_file": "function pg_read_file",
+    "SELECT * FROM no_such_table": None,
+}
+ALLOWED = [
+    "SELECT * FROM harmless_view",
+    "SELECT upper(o.note) FROM orders o JOIN customers c ON c.id = o.customer_id",
+    "SELECT * FROM events",
+    "INSERT INTO events VALUES (1, 1)",
+    "SELECT * FROM events_1",
+    "UPDATE harmless_view SET id = 1 WHERE id = 2",
+    "SELECT add_one(1), public.add_one(2), just(3)",
+    "SELECT c.label FROM customers c",
+    "SELECT c.name, c.email FROM customers c WHERE c.id BETWEEN 1 AND 2",
+    "SELECT (l.place).a, (l.place).b FROM located l",
+    "SELECT 1::positive, 'x'::text, 1::int",
+    "INSERT INTO ruled2 SELECT 1",
+    "SELECT relname FROM pg_class WHERE pg_table_is_visible(oid)",
+]
+
+
+@pytest.mark.parametrize("text", sorted(REFUSED))
+async def test_what_is_behind_a_name_needs_a_rule(looking: Looking, text: str) -> None:
+    found = verdict(looking.catalogue, text)
+    told = REFUSED[text]
+    if told is None:  # it is not known: only a rule that names it covers it
+        bare = Rule("all", ("*",), ("*",), allow=Block(actions=("select",)))
+        assert verdict(looking.catalogue, text, bare).answer is Answer.DENY
+        assert found.answer is Answer.ALLOW
+        return
+    assert found.answer is Answer.DENY
+    assert told in found.reason
+
+
+@pytest.mark.parametrize("text", ALLOWED)
+async def test_what_is_harmless_behind_its_name_is_not_refused(looking: Looking, text: str) -> None:
+    found = verdict(looking.catalogue, text)
+    assert found.answer is Answer.ALLOW, found.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "table"),
+    [
+        ("SELECT * FROM events", "secret.events_2"),
+        ("SELECT * FROM events", "public.events_1"),
+        ("SELECT * FROM events_1", "public.events"),
+        ("INSERT INTO events_1 VALUES (1, 1)", "public.events"),
+        ("SELECT * FROM secret.capitals", "public.cities"),
+    ],
+)
+async def test_a_partition_is_denied_and_reviewed_with_its_table(
+    looking: Looking, text: str, table: str
+) -> None:
+    everywhere = Rule("all", ("*",), ("*",), allow=Block(tables=("*.*",)))
+    never = Rule("never", ("*",), ("*",), deny=Block(tables=(table,)))
+    asked = Rule("ask", ("*",), ("*",), review=Block(tables=(table,), approvers=("bob",)))
+    assert verdict(looking.catalogue, text, everywhere).answer is Answer.ALLOW
+    assert verdict(looking.catalogue, text, everywhere, never).answer is Answer.DENY
+    found = verdict(looking.catalogue, text, everywhere, asked)
+    assert found.answer is Answer.REVIEW
+    assert table in found.facts.tables
