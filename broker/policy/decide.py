@@ -265,6 +265,8 @@ def _covers_table(block: Block, part: Part) -> bool:
 
 def _covers_action(block: Block, part: Part) -> bool:
     """An action alone, or on something that is no table: then no list of tables covers it."""
+    if part.object is not None and part.object.startswith(CONSTRUCT):
+        return False
     if part.object is not None and (block.tables is not None or block.functions is not None):
         return False
     if block.actions is None:

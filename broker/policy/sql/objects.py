@@ -24,8 +24,21 @@ def _named(action: str, noun: str, key: str, *, explicit: bool = True) -> Handle
 
 def _create_schema(walk: Walk, body: Node, context: Context) -> None:
     elements = bool(body.get("schemaElts"))  # their unqualified names are of the new schema
-    walk.about("create", f"schema {body.get('schemaname', '?')}", explicit=elements)
-    walk.children(body, context.within("create"))
+    schema = body.get("schemaname", body.get("authrole", {}).get("rolename", "?"))
+    walk.about("create", f"schema {schema}", explicit=elements)
+    inner = [_placed(each, schema) for each in body.get("schemaElts", [])]
+    walk.push(inner, context.within("create"))
+
+
+def _placed(element: Node, schema: str) -> Node:
+    """An element of a CREATE SCHEMA with the schema that its name is in."""
+    ((kind, body),) = element.items()
+    placed = {
+        key: {**body[key], "schemaname": body[key].get("schemaname", schema)}
+        for key in ("view", "relation")
+        if key in body
+    }
+    return {kind: {**body, **placed}}
 
 
 def _define(walk: Walk, body: Node, context: Context) -> None:

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from broker.errors import Unparsable
-from broker.model import Part
+from broker.model import CONSTRUCT, Part
 from broker.policy.sql import names
 from broker.policy.sql.constant import always_true, nodes
-from broker.policy.sql.settings import is_harmless_set_config
+from broker.policy.sql.settings import PATH, is_harmless_set_config, moves_path
 from broker.policy.sql.walk import UNNAMED_FIELD
 
 if TYPE_CHECKING:
@@ -173,7 +173,10 @@ def _call(walk: Walk, body: Node, context: Context) -> None:
     parts = names.strings(body["funcname"])
     harmless = None
     if parts[-1] == "set_config" and parts[:-1] in ([], ["pg_catalog"]):
-        harmless = is_harmless_set_config(body.get("args", []))
+        arguments = body.get("args", [])
+        harmless = is_harmless_set_config(arguments)
+        if not harmless and moves_path(arguments):
+            walk.about(context.action, f"{CONSTRUCT}search_path", why=PATH)
     walk.function(context.action, parts, harmless=harmless)
     walk.children(body, context, skip={"funcname"})
 

@@ -18,8 +18,20 @@ HARMLESS = frozenset(_HARMLESS.split())
 PINNED = {
     "client_encoding": frozenset({"utf8", "utf-8", "unicode"}),
     "standard_conforming_strings": frozenset({"on", "true", "yes", "1"}),
+    "search_path": frozenset({"public"}),
 }
 """Settings that may only be set to what they are already; drivers do so at the start."""
+
+
+PATH = "another search_path would let every name mean something else; write schema.name"
+
+
+def moves_path(arguments: Sequence[Node]) -> bool:
+    """Can this call of set_config change which tables names mean?"""
+    name = literal(arguments[0]) if arguments else None
+    if name is not None and name.lower() != "search_path":
+        return False
+    return len(arguments) < 2 or name is None or not is_harmless(name, literal(arguments[1]))
 
 
 def is_harmless(name: str, value: str | None) -> bool:

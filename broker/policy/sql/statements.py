@@ -8,17 +8,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from broker.model import Part
+from broker.model import CONSTRUCT, Part
 from broker.policy.sql import names, settings
+from broker.policy.sql.moves import MILD, TABLES, alter_object, joined
 from broker.policy.sql.queries import into
 
 if TYPE_CHECKING:
     from broker.policy.sql.grammar import Json, Node
     from broker.policy.sql.walk import Context, Handler, Walk
 
-TABLES = frozenset({"OBJECT_TABLE", "OBJECT_FOREIGN_TABLE", "OBJECT_MATVIEW"})
-_MILD = "VIEW INDEX SEQUENCE TYPE DOMAIN STATISTIC_EXT COLUMN TABCONSTRAINT"
-MILD = TABLES | {f"OBJECT_{kind}" for kind in _MILD.split()}
 ON_TABLES = frozenset({"OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY"})
 
 
@@ -118,6 +116,8 @@ def _variable_set(walk: Walk, body: Node, context: Context) -> None:
     single = kind in {"VAR_SET_VALUE", "VAR_SET_DEFAULT", "VAR_RESET"}
     if single and settings.is_harmless(name, value):
         walk.harmless("set", f"setting {name}")
+    elif name.lower() == "search_path" and kind not in {"VAR_RESET", "VAR_SET_DEFAULT"}:
+        walk.about("set", f"{CONSTRUCT}search_path", why=settings.PATH)
     else:
         walk.about("set", f"setting {name.lower()}")
 
@@ -167,58 +167,8 @@ def _alter_table(walk: Walk, body: Node, context: Context) -> None:
             "alter", f"{names.noun(objtype)} {names.spoken(body['relation'])}", explicit=False
         )
     for each in body.get("cmds", []):
-        _joined(walk, body["relation"], each["AlterTableCmd"])
+        joined(walk, body["relation"], each["AlterTableCmd"])
     walk.children(body, replace(context.within("alter"), reads="alter"), skip={"relation"})
-
-
-def _joined(walk: Walk, table: Node, command: Node) -> None:
-    """INHERIT and ATTACH PARTITION put one table's rows into another."""
-    other = command.get("def", {})
-    match command.get("subtype"):
-        case "AT_AddInherit":
-            child, parent = table, other.get("RangeVar", other)
-        case "AT_AttachPartition":
-            child, parent = other.get("PartitionCmd", other)["name"], table
-        case _:
-            return
-    walk.make(parent, stands=(names.dotted(*names.relation(child)),))
-
-
-def alter_object(walk: Walk, body: Node, context: Context) -> None:
-    """RENAME, SET SCHEMA, OWNER TO, DEPENDS ON of anything."""
-    objtype = body.get("renameType") or body.get("objectType") or body.get("objtype") or ""
-    if "relation" in body:
-        walk.table("alter", body["relation"])
-        _moved(walk, body, objtype)
-    if "relation" not in body or objtype not in MILD:
-        named = body.get("object") or body.get("subname") or "?"
-        walk.about(
-            "alter", f"{names.noun(objtype)} {names.spoken(named)}", explicit=objtype not in MILD
-        )
-        _recoded(walk, body, named)
-
-
-def _moved(walk: Walk, body: Node, objtype: str) -> None:
-    """A table under another name is still that table, whatever the new name used to mean."""
-    if objtype not in TABLES | {"OBJECT_VIEW"}:
-        return
-    schema, name = names.relation(body["relation"])
-    new = {"schemaname": body.get("newschema", schema), "relname": body.get("newname", name)}
-    walk.make(new, stands=(names.dotted(schema, name),))
-
-
-def _recoded(walk: Walk, body: Node, named: Json) -> None:
-    """A function under another name, or in another schema."""
-    parts = _object_name(named)
-    if parts:
-        schema, name = (parts[-2] if len(parts) > 1 else "public"), parts[-1]
-        new = names.dotted(body.get("newschema", schema), body.get("newname", name))
-        walk.make_code(new)
-
-
-def _object_name(named: Json) -> list[str]:
-    body = named.get("ObjectWithArgs", {}) if isinstance(named, dict) else {}
-    return names.strings(body.get("objname"))
 
 
 def drop(walk: Walk, body: Node, context: Context) -> None:
