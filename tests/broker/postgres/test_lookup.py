@@ -5,12 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import pytest
 
 from broker.model import Answer, Language, Statement, Verdict
 from broker.policy.judge import judge
 from broker.policy.rules import Block, Rule
-from broker.postgres.lookup import Lookups
+from broker.postgres.lookup import (
+    LINGER_SECONDS,
+    PROBE_SECONDS,
+    Lookups,
+    Watch,
+    may_change,
+)
 from broker.postgres.upstream import Upstream, connect
 from tests.broker.postgres.harness import SETTINGS
 from tests.fakes import ALICE
@@ -31,6 +38,7 @@ READ = Rule(
     ("*",),
     allow=Block(actions=("select", "explain", "copy_to", "lock"), tables=("public.*",)),
 )
+SELECT = Statement(Language.SQL, "SELECT 1")
 WRITE = Rule(
     "write",
     ("*",),
@@ -58,10 +66,12 @@ class Looking:
         self.now = 1000.0
         self.connected = 0
         self.lookups = Lookups(self.connect, lambda: self.now)
+        self.watch: Watch
 
     async def connect(self, target: PostgresTarget) -> Upstream:
         self.connected += 1
-        return await connect(target, self.password, SETTINGS)
+        settings = SETTINGS | {"application_name": "look"}
+        return await connect(target, self.password, settings)
 
     @property
     def catalogue(self) -> Catalogue:
@@ -75,7 +85,7 @@ async def looking(server: PostgresServer) -> AsyncIterator[Looking]:
     """One session under way."""
     made = Looking(server)
     upstream = await connect(made.target, made.password, SETTINGS)
-    watch = await made.lookups.begin(made.target, upstream)
+    made.watch = watch = await made.lookups.begin(made.target, upstream)
     assert not upstream.leftover()
     assert upstream.parameters.get("search_path", "public") == "public"
     yield made
@@ -184,3 +194,155 @@ async def test_a_partition_is_denied_and_reviewed_with_its_table(
     found = verdict(looking.catalogue, text, everywhere, asked)
     assert found.answer is Answer.REVIEW
     assert table in found.facts.tables
+
+
+# -- when it is new --------------------------------------------------------------------------------
+
+ALLOWED_DDL = Rule("ddl", ("*",), ("*",), allow=Block(actions=("create", "drop")))
+PREPARED = Rule("prepared", ("*",), ("*",), allow=Block(actions=("transaction",)))
+
+
+async def another(looking: Looking) -> tuple[Watch, Upstream]:
+    """Another session on the same target."""
+    upstream = await looking.connect(looking.target)
+    return await looking.lookups.begin(looking.target, upstream), upstream
+
+
+async def test_sessions_share_one_catalogue_and_probe_it(looking: Looking) -> None:
+    first, connected = looking.catalogue, looking.connected
+    watch, upstream = await another(looking)
+    assert looking.catalogue is first
+    assert looking.connected == connected + 1  # the session's own
+    await watch.close()
+    await upstream.close()
+
+
+async def test_a_new_session_sees_what_was_changed_elsewhere(
+    looking: Looking, server: PostgresServer
+) -> None:
+    server.execute("CREATE VIEW made_1 AS TABLE secret.keys", "catalogued")
+    assert "public.made_1" not in looking.catalogue.relations
+    watch, upstream = await another(looking)
+    assert "secret.keys" in looking.catalogue.relations["public.made_1"].query
+    await watch.close()
+    await upstream.close()
+    server.execute("DROP VIEW made_1", "catalogued")
+
+
+async def test_what_is_changed_elsewhere_counts_after_the_next_probe(
+    looking: Looking, server: PostgresServer
+) -> None:
+    version = looking.catalogue.version
+    assert looking.watch.ready(SELECT)
+    server.execute("CREATE VIEW made_2 AS TABLE secret.keys", "catalogued")
+    await looking.watch.before(SELECT)
+    assert looking.catalogue.version == version
+    looking.now += PROBE_SECONDS
+    assert not looking.watch.ready(SELECT)
+    await looking.watch.before(SELECT)
+    assert looking.watch.ready(SELECT)
+    assert "public.made_2" in looking.catalogue.relations
+    server.execute("DROP VIEW made_2", "catalogued")
+    looking.now += PROBE_SECONDS
+    await looking.watch.before(SELECT)
+    assert looking.catalogue.version == version  # the same content is the same version
+
+
+async def test_while_a_change_is_under_way_every_judgement_looks_again(
+    looking: Looking, server: PostgresServer
+) -> None:
+    watch, upstream = await another(looking)
+    ddl = verdict(looking.catalogue, "CREATE VIEW made_3 AS TABLE orders", READ, ALLOWED_DDL)
+    assert ddl.answer is Answer.ALLOW
+    watch.after(ddl, prepared=False)
+    for _ in range(2):
+        assert not looking.watch.ready(SELECT)
+        await looking.watch.before(SELECT)
+    server.execute("CREATE VIEW made_3 AS TABLE orders", "catalogued")
+    await looking.watch.before(SELECT)
+    assert "public.made_3" in looking.catalogue.relations
+    watch.settled()
+    assert not looking.watch.ready(SELECT)  # once more: what it committed
+    await looking.watch.before(SELECT)
+    assert looking.watch.ready(SELECT)
+    await watch.close()
+    await upstream.close()
+    server.execute("DROP VIEW made_3", "catalogued")
+
+
+async def test_what_was_prepared_may_run_again_and_is_looked_after(looking: Looking) -> None:
+    ddl = verdict(looking.catalogue, "CREATE TABLE made_4 (a int)", ALLOWED_DDL)
+    looking.watch.after(ddl, prepared=True)
+    looking.watch.settled()
+    await looking.watch.before(SELECT)
+    assert looking.watch.ready(SELECT)
+    looking.now += LINGER_SECONDS
+    assert not looking.watch.ready(SELECT)
+
+
+@pytest.mark.parametrize(
+    ("text", "rules", "may"),
+    [
+        ("SELECT * FROM orders", (READ,), False),
+        ("UPDATE orders SET note = '' WHERE id = 1", (WRITE,), False),
+        ("BEGIN", (READ,), False),
+        ("CREATE TABLE a (b int)", (ALLOWED_DDL,), True),
+        ("CREATE TABLE a (b int)", (READ,), False),
+        ("SELECT opaque(1)", (READ, Rule("f", ("*",), ("*",), Block(functions=("opaque",)))), True),
+        (
+            "COMMIT PREPARED 'x'",
+            (Rule("t", ("*",), ("*",), Block(actions=("transaction",))),),
+            True,
+        ),
+    ],
+)
+async def test_which_statements_may_change_what_names_mean(
+    looking: Looking, text: str, rules: tuple[Rule, ...], may: bool
+) -> None:
+    assert may_change(verdict(looking.catalogue, text, *rules)) is may
+
+
+async def test_a_lock_held_elsewhere_does_not_hold_up_a_session(
+    looking: Looking, server: PostgresServer
+) -> None:
+    """Definitions of views need a lock; without it, what is behind them is not guessed."""
+    with psycopg.connect(server.superuser("catalogued")) as holder:
+        holder.execute("CREATE TABLE made_5 (a int)")
+        holder.commit()
+        holder.execute("LOCK TABLE secret.keys IN ACCESS EXCLUSIVE MODE")
+        looking.now += PROBE_SECONDS
+        await looking.watch.before(SELECT)
+        found = verdict(looking.catalogue, "TABLE keys_view", READ)
+        assert found.answer is Answer.DENY
+        assert "could not be read" in found.reason
+        assert verdict(looking.catalogue, "TABLE orders", READ).answer is Answer.ALLOW
+    looking.now += PROBE_SECONDS
+    await looking.watch.before(SELECT)
+    assert "secret.keys" in verdict(looking.catalogue, "TABLE keys_view", READ).reason
+    server.execute("DROP TABLE made_5", "catalogued")
+
+
+async def test_a_lost_connection_of_ours_is_made_anew(
+    looking: Looking, server: PostgresServer
+) -> None:
+    ours = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'look'"
+    looking.now += PROBE_SECONDS
+    await looking.watch.before(SELECT)
+    assert server.execute(ours, "catalogued") == [(True,)]
+    looking.now += PROBE_SECONDS
+    await looking.watch.before(SELECT)
+    assert looking.watch.ready(SELECT)
+
+
+async def test_an_operator_of_somebodys_own_does_not_answer_for_the_catalogue(
+    looking: Looking, server: PostgresServer
+) -> None:
+    server.execute(
+        "CREATE FUNCTION public.never(oid, integer) RETURNS bool LANGUAGE sql AS 'SELECT false';"
+        "CREATE OPERATOR public.>= (LEFTARG = oid, RIGHTARG = integer, FUNCTION = public.never)",
+        "catalogued",
+    )
+    looking.now += PROBE_SECONDS
+    await looking.watch.before(SELECT)
+    assert "public.keys_view" in looking.catalogue.relations
+    server.execute("DROP FUNCTION public.never CASCADE", "catalogued")
