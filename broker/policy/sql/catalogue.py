@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING
 
+from broker.policy.sql.names import HARMLESS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -62,7 +64,9 @@ class Catalogue:
 
     `operators` are those of somebody's own by name (``+`` in public, else ``schema.+``), each with
     the functions behind it; `types` those that run functions when a value is cast to them.
-    `dangerous` are PostgreSQL's own functions that are not harmless.
+    `dangerous` are PostgreSQL's own functions that are not harmless. Found from these: `hiding`,
+    functions in public with the name of a harmless one of PostgreSQL's own, and `of_rows`, those
+    in public that can be called as a field of a row.
     """
 
     version: str = ""
@@ -71,6 +75,19 @@ class Catalogue:
     operators: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     dangerous: frozenset[str] = frozenset()
+    hiding: frozenset[str] = field(default=frozenset(), init=False)
+    of_rows: frozenset[str] = field(default=frozenset(), init=False)
+
+    def __post_init__(self) -> None:
+        """Find what would be asked for again and again."""
+        public = {
+            name.removeprefix("public."): found
+            for name, found in self.routines.items()
+            if name.startswith("public.")
+        }
+        rows = {name for name, found in public.items() if any(each.row for each in found)}
+        object.__setattr__(self, "hiding", frozenset(public) & HARMLESS)
+        object.__setattr__(self, "of_rows", frozenset(rows))
 
 
 MAX_MADE = 5000

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from broker.policy.sql.walk import Context, Handler, Walk
 
 MAX_CTES = 500  # each sees the names before it: the time goes with the square
+BETWEEN = frozenset(
+    f"AEXPR_{word}BETWEEN{symmetric}" for word in ("", "NOT_") for symmetric in ("", "_SYM")
+)
 OWN_CLAUSES = frozenset({"withClause", "intoClause", "lockingClause", "larg", "rarg"})
 
 
@@ -182,18 +185,12 @@ def _call(walk: Walk, body: Node, context: Context) -> None:
 
 
 def _expression(walk: Walk, body: Node, context: Context) -> None:
-    if not _between(walk, body, context):
+    if body["kind"] in BETWEEN:  # two comparisons
+        walk.operators.update((context.action, each) for each in ("<", "<=", ">", ">="))
+    else:
         walk.operator(body.get("name"), context)
-    walk.children(body, context, skip={"name"})
-
-
-def _between(walk: Walk, body: Node, context: Context) -> bool:
-    """BETWEEN is two comparisons."""
-    if not body.get("kind", "").startswith(("AEXPR_BETWEEN", "AEXPR_NOT_BETWEEN")):
-        return False
-    for operator in ("<", "<=", ">", ">="):
-        walk.operators.add((context.action, operator))
-    return True
+    walk.push(body.get("lexpr"), context)
+    walk.push(body.get("rexpr"), context)
 
 
 def _sort_by(walk: Walk, body: Node, context: Context) -> None:

@@ -27,7 +27,7 @@ class Reading:
     parts: tuple[Part, ...] = ()
     calls: Named = frozenset()
     operators: Named = frozenset()
-    fields: Named = frozenset()
+    fields: frozenset[tuple[str, str, str]] = frozenset()  # with what stands before the dot, too
     types: Named = frozenset()
     made: tuple[Made, ...] = ()
     count: int = 0
@@ -53,11 +53,12 @@ def _walked(walks: list[Walk]) -> Reading:
         raise Unparsable(msg)
     if len(walks) == 1:
         (only,) = walks
-        calls, operators, fields, types = only.calls, only.operators, only.fields, only.types
+        calls, operators, types = only.calls, only.operators, only.types
+        fields = only.fields
     else:
         calls = {each for walk in walks for each in walk.calls}
         operators = {each for walk in walks for each in walk.operators}
-        fields = {each for walk in walks for each in walk.fields}
+        fields = {each: None for walk in walks for each in walk.fields}
         types = {each for walk in walks for each in walk.types}
     return Reading(
         tuple(parts),

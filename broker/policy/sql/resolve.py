@@ -74,7 +74,6 @@ class _Resolution:
     def run(self, reading: Reading) -> Facts:
         """Every part, and every part behind it."""
         self._queue.extend(reading.parts)
-        self._seen.update(reading.parts)
         self._implicit(reading)
         for steps, part in enumerate(self._queue):  # it grows while it is walked
             if part.table is not None:
@@ -250,13 +249,14 @@ class _Resolution:
             self._push(part)
 
     def _hidden(self, reading: Reading) -> Iterator[Part]:
-        routines, catalogue = self._catalogue.routines, self._catalogue
+        catalogue = self._catalogue
         for action, name in sorted(reading.calls):
-            if self._has(f"public.{name}") and names.function([name])[1]:
+            hidden = name in catalogue.hiding or (f"public.{name}" in self._made)
+            if hidden and names.function([name])[1]:
                 why = "public has a function of the name of one of PostgreSQL's own"
                 yield Part(action, function=f"public.{name}", explicit=True, why=why)
-        for action, name in sorted(reading.fields):
-            if any(each.row for each in routines.get(f"public.{name}", ())):
+        for action, name, _ in sorted(reading.fields) if catalogue.of_rows else ():
+            if name in catalogue.of_rows:
                 why = "a name after a dot calls the function of that name with the row"
                 yield Part(action, function=f"public.{name}", explicit=True, why=why)
         joins = {
@@ -268,6 +268,8 @@ class _Resolution:
     def _behind(
         self, used: Named, known: Mapping[str, tuple[str, ...]], noun: str
     ) -> Iterator[Part]:
+        if not known and not self._made:
+            return
         for action, name in sorted(used):
             full = name if name in known or noun == "operator " else f"public.{name}"
             for called in known.get(full, ()):

@@ -29,6 +29,8 @@ UNNAMED_COLUMN = (
 UNNAMED_FIELD = "(value).name can be a call of the function of that name"
 LEAVES = frozenset({"String", "Integer", "Float", "Boolean", "A_Const", "A_Star", "ParamRef"})
 """Nodes that hold no other node worth a visit."""
+PLAIN = frozenset({"JoinExpr", "BoolExpr", "List", "TypeCast", "NullTest", "CaseExpr", "CaseWhen"})
+"""Nodes that say nothing but what they hold."""
 MADE = 4096  # parts that are kept; the same few are made again and again
 
 
@@ -77,14 +79,13 @@ class Walk:
         self.calls: set[tuple[str, str]] = set()
         self.operators: set[tuple[str, str]] = set()
         self.types: set[tuple[str, str]] = set()
-        self.inner_fields: set[tuple[str, str]] = set()
+        self.fields: dict[tuple[str, str, str], None] = {}
         self.made: list[Made] = []
         self._handlers = handlers
         self._queue: list[tuple[Json, Context]] = []
         self._mentioned: dict[str, None] = {}
         self._results: dict[str, frozenset[str]] = {}  # alias of a function: its columns' names
         self._tables = {"new", "old", "excluded"}
-        self._columns: dict[tuple[str, str, str], None] = {}
 
     def run(self, statement: Node, context: Context) -> tuple[Part, ...]:
         """Walk one whole statement; its parts."""
@@ -93,7 +94,7 @@ class Walk:
     def over(self, statement: Node, context: Context) -> Walk:
         """Walk one whole statement."""
         self.push(statement, context)
-        handlers, visit = self._handlers, self._visit
+        handlers, visit, children = self._handlers, self._visit, self.children
         for value, place in self._queue:  # it grows while it is walked
             if len(value) == 1 and value.__class__ is dict:
                 ((kind, body),) = value.items()
@@ -102,6 +103,9 @@ class Walk:
                 handler = handlers.get(kind)
                 if handler is not None:
                     handler(self, body, place)
+                    continue
+                if kind in PLAIN:
+                    children(body, place)
                     continue
             visit(value, place)
         self._check_columns()
@@ -185,12 +189,7 @@ class Walk:
         if len(fields) < 2 or "A_Star" in fields[-1]:
             return
         qualifier, name = fields[-2]["String"]["sval"], fields[-1]["String"]["sval"]
-        self._columns[qualifier, name, context.action] = None
-
-    @property
-    def fields(self) -> set[tuple[str, str]]:
-        """Names after a dot, each with the action around it."""
-        return {(action, name) for _, name, action in self._columns} | self.inner_fields
+        self.fields[context.action, name, qualifier] = None
 
     # -- the walk ------------------------------------------------------------------------------
 
@@ -200,7 +199,7 @@ class Walk:
         self.calls |= inner.calls
         self.operators |= inner.operators
         self.types |= inner.types
-        self.inner_fields |= inner.fields
+        self.fields |= inner.fields
         self.made += inner.made
         return tuple(inner.parts)
 
@@ -246,7 +245,7 @@ class Walk:
         """Find calls written as columns: f.g FROM f(...) AS f calls g when f has no column g."""
         if not self._results:
             return
-        for qualifier, name, action in self._columns:
+        for action, name, qualifier in self.fields:
             if qualifier in self._results:
                 fine = name in self._results[qualifier] or name in names.FIELDS
             else:

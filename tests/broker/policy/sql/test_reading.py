@@ -15,7 +15,7 @@ def test_names_behind_which_there_may_be_code() -> None:
         " FROM orders o ORDER BY o.c USING OPERATOR(app.<)"
     )
     assert found.calls == {("select", "lower")}
-    assert {name for _, name in found.fields} == {"total", "note", "a", "b", "c"}
+    assert {name for _, name, _ in found.fields} == {"total", "note", "a", "b", "c"}
     assert {name for _, name in found.operators} == {"+", "=", "<", "<=", ">", ">="}
     assert {name for _, name in found.types} == {"money2"}
 
@@ -23,7 +23,7 @@ def test_names_behind_which_there_may_be_code() -> None:
 def test_a_text_is_all_of_its_statements() -> None:
     found = read("SELECT a.b FROM a; EXPLAIN SELECT lower(c.d) FROM c; CREATE TABLE e (f g)")
     assert found.count == 3
-    assert {name for _, name in found.fields} == {"b", "d"}
+    assert {name for _, name, _ in found.fields} == {"b", "d"}
     assert {name for _, name in found.calls} == {"lower"}
     assert {name for _, name in found.types} == {"g"}
     assert [made.name for made in found.made] == ["public.e"]
