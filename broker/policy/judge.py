@@ -94,9 +94,8 @@ class Judge:
         verdict = self._decided(identity, target, facts)
         if verdict.answer is Answer.REVIEW:
             verdict = _for_people(verdict, text, reading)
-        if reading.made and overlay is not None:
-            if verdict.answer is not Answer.DENY:
-                overlay.note(reading.made)
+        if overlay is not None and (reading.made or reading.prepares):
+            _note(overlay, reading, verdict)
         elif len(text) <= CACHEABLE and len(facts.parts) <= FEW:
             _remember(self._verdicts, key, (identity, verdict))
         return verdict
@@ -174,6 +173,13 @@ def _remember(kept: OrderedDict[Any, Any], key: object, value: object, most: int
     kept[key] = value
     if len(kept) > most:
         kept.popitem(last=False)
+
+
+def _note(overlay: Overlay, reading: Reading, verdict: Verdict) -> None:
+    """A statement may run that later ones of the session build on."""
+    if verdict.answer is not Answer.DENY:
+        overlay.note(reading.made)
+        overlay.prepare(reading.prepares, free=verdict.answer is Answer.ALLOW)
 
 
 def _for_people(verdict: Verdict, text: str, reading: Reading) -> Verdict:

@@ -20,7 +20,7 @@ from broker.errors import Denied, EvidenceFailure, InterlockError, ProtocolError
 from broker.model import Answer
 from broker.postgres.guard import GuardedMask
 from broker.postgres.startup import greet, welcome
-from broker.wire import notices
+from broker.wire import notices, pg_dump
 from broker.wire.actions import (
     CancelUpstream,
     Close,
@@ -161,6 +161,7 @@ class _Relay:
             dbname=self._upstream.target.dbname if transcribe else None,
             closing=closing,
             marker=marker,
+            dumping=hello.program == pg_dump.NAME,
         )
 
     async def run(self, key: bytes) -> None:

@@ -30,7 +30,7 @@ class Conversation:
     into words, `settings` are the server's reported settings at the start, `dbname` names the
     database in the transcript, or is None when nothing is to be transcribed. `closing` is what a
     console of ours adds to the end of a text; it is taken off again. `marker` is a secret of that
-    console that no text may hold.
+    console that no text may hold. `dumping` is for a client that calls itself pg_dump.
     """
 
     def __init__(
@@ -43,6 +43,7 @@ class Conversation:
         dbname: str | None = None,
         closing: bytes = b"",
         marker: bytes = b"",
+        dumping: bool = False,
     ) -> None:
         self._ledger = Ledger()
         self._requests = Requests(
@@ -53,6 +54,7 @@ class Conversation:
             dbname=dbname,
             closing=closing,
             marker=marker,
+            dumping=dumping,
         )
         self._answers = Answers(
             self._ledger,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from broker.errors import ProtocolError
 from broker.model import Answer, Language, Statement, Verdict
-from broker.wire import frontend, messages, notices, refusals, transcript
+from broker.wire import frontend, messages, notices, pg_dump, refusals, transcript
 from broker.wire.actions import Close, Deliver, Judge, Refuse, Step, ToServer, Withdraw
 from broker.wire.ledger import Ledger, Owed, Portal, Prepared, Sort, Terms
 from broker.wire.messages import Message
@@ -47,9 +47,9 @@ class Requests:
         dbname: str | None,
         closing: bytes = b"",
         marker: bytes = b"",
+        dumping: bool = False,
     ) -> None:
-        self._ledger = ledger
-        self._mask = mask
+        self._dumping, self._ledger, self._mask = dumping, ledger, mask
         self._tainted = tainted
         self._say = say
         self._dbname = dbname  # None: no transcript
@@ -143,9 +143,7 @@ class Requests:
             self._by_kind[kind](message)
 
     def _goodbye(self) -> list[Action]:
-        out: list[Action] = []
-        if self._held is not None:
-            out.append(Withdraw(self._tickets))
+        out = [Withdraw(self._tickets)] if self._held is not None else []
         self.over, self._held = True, None
         return [*out, ToServer(messages.TERMINATE), Close()]
 
@@ -157,6 +155,10 @@ class Requests:
             # Our own console closed it: what is judged and sent is the person's text alone.
             text = text.removesuffix(self._closing)
             message = Message("Q", messages.query(text))
+        if self._dumping:
+            text, told = pg_dump.stand_in(text)
+            message = Message("Q", messages.query(text))
+            self._out.extend(told)
         if self._readable(message, Sort.QUERY, text):
             statement = Statement(Language.SQL, text.decode())
             self._ask(message, Sort.QUERY, statement, Step.QUERY)

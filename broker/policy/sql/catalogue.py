@@ -103,18 +103,38 @@ class Overlay:
 
     def __init__(self) -> None:
         self.made: dict[Made, None] = {}
+        self._prepared: dict[str, bool] = {}  # by PREPARE: is it free to run at any time?
+        self._changes = 0
         self._serial = next(_serials)
 
     def note(self, made: tuple[Made, ...]) -> None:
         """A statement that makes these may run."""
+        before = len(self.made)
         self.made |= dict.fromkeys(made)
+        self._changes += len(self.made) - before
+
+    def prepare(self, names: tuple[str, ...], *, free: bool) -> None:
+        """Statements were given names; `free` when they may run without asking anybody.
+
+        A name that ever stood for one that may not is not trusted again: the next PREPARE of it
+        may have failed.
+        """
+        for name in names:
+            known = self._prepared.get(name, free) and free
+            if self._prepared.get(name) is not known:
+                self._prepared[name] = known
+                self._changes += 1
+
+    def may_execute(self, name: str) -> bool:
+        """Was all that this name may stand for allowed when it was prepared?"""
+        return self._prepared.get(name, False)
 
     @property
     def version(self) -> tuple[int, int]:
-        """Tells apart what sessions made, and when: what one made only ever grows."""
-        return (self._serial, len(self.made)) if self.made else (0, 0)
+        """Tells apart what sessions did, and when."""
+        return (self._serial, self._changes) if self._changes else (0, 0)
 
     @property
     def full(self) -> bool:
         """Has the session made more than can be kept in mind?"""
-        return len(self.made) > MAX_MADE
+        return len(self.made) + len(self._prepared) > MAX_MADE

@@ -21,7 +21,8 @@ class Reading:
 
     Besides `parts`, code of the target may run by an unqualified call (`calls`), an operator, a
     name after a dot (`fields`), or by what a value is cast to (`types`). `made` is what the text
-    gives a new meaning to. `count` is how many statements it holds.
+    gives a new meaning to, `prepares` what it gives a name to run by. `count` is how many
+    statements it holds.
     """
 
     parts: tuple[Part, ...] = ()
@@ -30,6 +31,7 @@ class Reading:
     fields: frozenset[tuple[str, str, str]] = frozenset()  # with what stands before the dot, too
     types: Named = frozenset()
     made: tuple[Made, ...] = ()
+    prepares: tuple[str, ...] = ()
     count: int = 0
 
 
@@ -67,5 +69,6 @@ def _walked(walks: list[Walk]) -> Reading:
         frozenset(fields),
         frozenset(types),
         tuple(made for walk in walks for made in walk.made),
+        tuple(name for walk in walks for name in walk.prepares),
         len(walks),
     )

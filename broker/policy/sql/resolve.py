@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING
 from broker.errors import Unparsable
 from broker.model import Facts, Part
 from broker.policy.sql import grammar, names
-from broker.policy.sql.catalogue import Relation
+from broker.policy.sql.catalogue import Overlay, Relation
 from broker.policy.sql.reading import MAX_PARTS, Reading, read, read_nodes
-from broker.policy.sql.walk import UNNAMED_COLUMN, UNNAMED_FIELD
+from broker.policy.sql.walk import PREPARED, UNNAMED_COLUMN, UNNAMED_FIELD
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from broker.policy.sql.catalogue import Catalogue, Overlay, Routine
+    from broker.policy.sql.catalogue import Catalogue, Routine
     from broker.policy.sql.reading import Named
     from broker.policy.sql.walk import Made
 
@@ -53,16 +53,17 @@ def resolve(reading: Reading, catalogue: Catalogue, overlay: Overlay | None = No
     if overlay is not None and overlay.full:
         msg = "this session has made too many names; begin another"
         raise Unparsable(msg)
-    return _Resolution(catalogue, (*(overlay.made if overlay else ()), *reading.made)).run(reading)
+    return _Resolution(catalogue, overlay or Overlay(), reading.made).run(reading)
 
 
 class _Resolution:
     """One text on its way through the catalogue."""
 
-    def __init__(self, catalogue: Catalogue, made: Iterable[Made]) -> None:
+    def __init__(self, catalogue: Catalogue, overlay: Overlay, made: Iterable[Made]) -> None:
         self._catalogue = catalogue
+        self._overlay = overlay
         self._made: dict[str, list[Made]] = {}
-        for each in made:
+        for each in (*overlay.made, *made):
             self._made.setdefault(each.name, []).append(each)
         self._parts: list[Part] = []
         self._kept: set[Part] = set()
@@ -80,6 +81,8 @@ class _Resolution:
                 self._table(part, part.table)
             elif part.function is not None:
                 self._function(part, part.function)
+            elif part.action == "execute" and part.object is not None:
+                self._execute(part, part.object.removeprefix(PREPARED))
             else:
                 self._keep(part)
             if self._own > MAX_PARTS or steps > MAX_STEPS or len(self._parts) > MAX_ALONG:
@@ -113,6 +116,11 @@ class _Resolution:
             if explain and part.table is not None:
                 self._push(replace(told, action="explain", unbounded=False))
         self._implicit(reading)
+
+    def _execute(self, part: Part, name: str) -> None:
+        """EXECUTE of what was allowed when it was prepared asks for nothing more."""
+        free = self._overlay.may_execute(name)
+        self._keep(replace(part, explicit=False, implied=True) if free else part)
 
     # -- tables ----------------------------------------------------------------------------------
 

@@ -12,11 +12,13 @@ from broker.model import CONSTRUCT, Part
 from broker.policy.sql import names, settings
 from broker.policy.sql.moves import MILD, TABLES, alter_object, joined
 from broker.policy.sql.queries import into
+from broker.policy.sql.walk import PREPARED
 
 if TYPE_CHECKING:
     from broker.policy.sql.grammar import Json, Node
     from broker.policy.sql.walk import Context, Handler, Walk
 
+ACCESS_SHARE = 1
 ON_TABLES = frozenset({"OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY"})
 
 
@@ -44,11 +46,12 @@ def explain(walk: Walk, body: Node, context: Context) -> None:
 
 
 def _prepare(walk: Walk, body: Node, context: Context) -> None:
+    walk.prepares.append(body["name"])
     walk.push(body["query"], context)
 
 
 def _execute(walk: Walk, body: Node, context: Context) -> None:
-    walk.about("execute", f"prepared statement {body['name']}")
+    walk.about("execute", f"{PREPARED}{body['name']}")
     walk.children(body, context.within("execute"))
 
 
@@ -114,9 +117,10 @@ def _variable_set(walk: Walk, body: Node, context: Context) -> None:
     arguments = body.get("args", [])
     value = settings.literal(arguments[0]) if len(arguments) == 1 else None
     single = kind in {"VAR_SET_VALUE", "VAR_SET_DEFAULT", "VAR_RESET"}
-    if single and settings.is_harmless(name, value):
+    default = kind != "VAR_SET_VALUE"
+    if single and settings.is_harmless(name, value, default=default):
         walk.harmless("set", f"setting {name}")
-    elif name.lower() == "search_path" and kind not in {"VAR_RESET", "VAR_SET_DEFAULT"}:
+    elif name.lower() == "search_path":
         walk.about("set", f"{CONSTRUCT}search_path", why=settings.PATH)
     else:
         walk.about("set", f"setting {name.lower()}")
@@ -203,6 +207,16 @@ def _on_tables(action: str, *keys: str) -> Handler:
         walk.children(body, context.within(action), skip=keys)
 
     return handle
+
+
+def _lock_tables(walk: Walk, body: Node, context: Context) -> None:
+    """The weakest lock is the one that a SELECT takes, and needs no other right."""
+    if body.get("mode") != ACCESS_SHARE:
+        _on_tables("lock", "relations")(walk, body, context)
+        return
+    for table in _listed(body.get("relations")):
+        walk.table("select", table)
+        walk.add(Part("lock", names.dotted(*names.relation(table)), along=True))
 
 
 def _listed(value: Json) -> list[Node]:
@@ -330,7 +344,7 @@ HANDLERS: dict[str, Handler] = {
     "AlterOwnerStmt": alter_object,
     "DropStmt": drop,
     "TruncateStmt": _on_tables("truncate", "relations"),
-    "LockStmt": _on_tables("lock", "relations"),
+    "LockStmt": _lock_tables,
     "RefreshMatViewStmt": _on_tables("refresh", "relation"),
     "VacuumStmt": _vacuum,
     "ClusterStmt": _rebuild("cluster"),

@@ -27,6 +27,7 @@ UNNAMED_COLUMN = (
     " name the columns in the alias, as in f() AS f(a, b)"
 )
 UNNAMED_FIELD = "(value).name can be a call of the function of that name"
+PREPARED = "prepared statement "
 LEAVES = frozenset({"String", "Integer", "Float", "Boolean", "A_Const", "A_Star", "ParamRef"})
 """Nodes that hold no other node worth a visit."""
 PLAIN = frozenset({"JoinExpr", "BoolExpr", "List", "TypeCast", "NullTest", "CaseExpr", "CaseWhen"})
@@ -81,6 +82,7 @@ class Walk:
         self.types: set[tuple[str, str]] = set()
         self.fields: dict[tuple[str, str, str], None] = {}
         self.made: list[Made] = []
+        self.prepares: list[str] = []
         self._handlers = handlers
         self._queue: list[tuple[Json, Context]] = []
         self._mentioned: dict[str, None] = {}
@@ -201,6 +203,7 @@ class Walk:
         self.types |= inner.types
         self.fields |= inner.fields
         self.made += inner.made
+        self.prepares += inner.prepares
         return tuple(inner.parts)
 
     def push(self, value: Json, context: Context) -> None:
