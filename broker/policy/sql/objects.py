@@ -58,6 +58,11 @@ def _function(walk: Walk, body: Node, context: Context) -> None:
     walk.children(body, context.within("create"), skip={"funcname"})
 
 
+def _foreign_table(walk: Walk, body: Node, context: Context) -> None:
+    walk.about("create", f"foreign table on server {body.get('servername', '?')}")
+    walk.push({"CreateStmt": body["base"]}, context.within("create"))
+
+
 def _cast(walk: Walk, body: Node, context: Context) -> None:
     target = names.strings(body["targettype"].get("names"))
     walk.about("create", f"cast to {names.dotted(*target)}")
@@ -107,7 +112,7 @@ HANDLERS: dict[str, Handler] = {
     "CreateExtensionStmt": _named("create", "extension", "extname"),
     "AlterExtensionStmt": _named("alter", "extension", "extname"),
     "AlterExtensionContentsStmt": _named("alter", "extension", "extname"),
-    "CreateForeignTableStmt": _named("create", "foreign table on server", "servername"),
+    "CreateForeignTableStmt": _foreign_table,
     "CreateForeignServerStmt": _named("create", "server", "servername"),
     "AlterForeignServerStmt": _named("alter", "server", "servername"),
     "CreateUserMappingStmt": _named("create", "user mapping on server", "servername"),
@@ -120,6 +125,24 @@ HANDLERS: dict[str, Handler] = {
     "CreateSubscriptionStmt": _named("create", "subscription", "subname"),
     "AlterSubscriptionStmt": _named("alter", "subscription", "subname"),
     "DropSubscriptionStmt": _named("drop", "subscription", "subname"),
+    "AlterCollationStmt": _named("alter", "collation", "collname"),
+    "AlterFdwStmt": _named("alter", "foreign data wrapper", "fdwname"),
+    "AlterOpFamilyStmt": _named("alter", "operator family", "opfamilyname"),
+    "AlterOperatorStmt": _named("alter", "operator", "opername"),
+    "AlterTSConfigurationStmt": _named("alter", "text search configuration", "cfgname"),
+    "AlterTSDictionaryStmt": _named("alter", "text search dictionary", "dictname"),
+    "AlterTableMoveAllStmt": _named("alter", "all in tablespace", "orig_tablespacename"),
+    "AlterTableSpaceOptionsStmt": _named("alter", "tablespace", "tablespacename"),
+    "AlterTypeStmt": _named("alter", "type", "typeName"),
+    "CreateAmStmt": _named("create", "access method", "amname"),
+    "CreateConversionStmt": _named("create", "conversion", "conversion_name"),
+    "CreateFdwStmt": _named("create", "foreign data wrapper", "fdwname"),
+    "CreateOpClassStmt": _named("create", "operator class", "opclassname"),
+    "CreateOpFamilyStmt": _named("create", "operator family", "opfamilyname"),
+    "CreatePLangStmt": _named("create", "language", "plname"),
+    "CreateRangeStmt": _named("create", "type", "typeName"),
+    "CreateTransformStmt": _named("create", "transform for language", "lang"),
+    "ImportForeignSchemaStmt": _named("create", "foreign tables of server", "server_name"),
     "CreateTableSpaceStmt": _named("create", "tablespace", "tablespacename"),
     "DropTableSpaceStmt": _named("drop", "tablespace", "tablespacename"),
 }

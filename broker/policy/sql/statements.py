@@ -209,6 +209,12 @@ def _on_tables(action: str, *keys: str) -> Handler:
     return handle
 
 
+def _truncate(walk: Walk, body: Node, context: Context) -> None:
+    _on_tables("truncate", "relations")(walk, body, context)
+    if body.get("behavior") == "DROP_CASCADE":
+        walk.about("truncate", "every table that refers to them", why="CASCADE names none of them")
+
+
 def _lock_tables(walk: Walk, body: Node, context: Context) -> None:
     """The weakest lock is the one that a SELECT takes, and needs no other right."""
     if body.get("mode") != ACCESS_SHARE:
@@ -343,7 +349,7 @@ HANDLERS: dict[str, Handler] = {
     "AlterObjectDependsStmt": alter_object,
     "AlterOwnerStmt": alter_object,
     "DropStmt": drop,
-    "TruncateStmt": _on_tables("truncate", "relations"),
+    "TruncateStmt": _truncate,
     "LockStmt": _lock_tables,
     "RefreshMatViewStmt": _on_tables("refresh", "relation"),
     "VacuumStmt": _vacuum,

@@ -39,7 +39,7 @@ from tests.broker.policy.sql.spoken import parts
         ("LOAD 'evil'", "!other library evil"),
         ("CHECKPOINT", "!other checkpoint"),
         ("SECURITY LABEL ON TABLE t IS 'x'", "!security label on t"),
-        ("IMPORT FOREIGN SCHEMA a FROM SERVER b INTO c", "!other ImportForeignSchema"),
+        ("IMPORT FOREIGN SCHEMA a FROM SERVER b INTO c", "!create foreign tables of server b"),
     ],
 )
 def test_what_a_statement_acts_on(text: str, part: str) -> None:
