@@ -89,7 +89,7 @@ async def running(config: Config, *, environ: Mapping[str, str]) -> AsyncIterato
     """A broker inside the block."""
     async with AsyncExitStack() as stack:
         broker = await _Broker.assemble(config, environ, stack)
-        stack.push_async_callback(broker.close)
+        stack.push_async_callback(broker.postgres.lookups.reader.close)
         listener = broker.listener()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         ticking = [tasks.create_task(work()) for work in broker.works()]
@@ -129,9 +129,8 @@ class _Broker:
         self._node = self._nodes.name
         self._parser = ShellParser()
         self._verdict = Judge(config.rules, self._parser, config.hash)
-        self._postgres = PostgresWays(
-            lambda: self._config.masking, secrets.token_bytes(32), self._secret
-        )
+        key = secrets.token_bytes(32)
+        self.postgres = PostgresWays(lambda: self._config.masking, key, self._secret)
         self._desk = Desk(store, audit, utc_now, redact=self._redact)
         self.holds = Holds(
             stores.locks,
@@ -192,7 +191,6 @@ class _Broker:
 
     def listener(self) -> Listener:
         """The front door with every way behind it."""
-        postgres = self._postgres
         shell = ShellWays(self._runner, self._parser, self._raw_only)
         operations = self._operations()
         routes = Routes(
@@ -208,7 +206,7 @@ class _Broker:
                 lambda by, reader, writer: Server(by, operations, reader, writer).run()
             ),
             verbs=Verbs(operations, self._lock_verbs()),
-            ways={"postgres": postgres.console, "ssh": shell, "command": shell},
+            ways={"postgres": self.postgres.console, "ssh": shell, "command": shell},
             holds=self.holds,
             knock=Knocks(
                 lambda: self._config.limits.logins_per_source,
@@ -222,19 +220,14 @@ class _Broker:
             still_valid=lambda identity: identity.expires is None or utc_now() < identity.expires,
             audit=self._audit,
             route=routes,
-            forward=Forward(self._in_force, self._live, {"postgres": postgres.forward}),
+            forward=Forward(self._in_force, self._live, {"postgres": self.postgres.forward}),
             crowd=self._crowd,
         )
-
-    async def close(self) -> None:
-        """What the broker itself started ends with it."""
-        await self._postgres.lookups.reader.close()
 
     def reload(self, config: Config) -> None:
         """Put a configuration in force; audited before it is."""
         authority = _authority(replace(config, state=self._config.state), self._environ)
-        told = config_told(config)
-        self._audit.append(told, durable=True)
+        self._audit.append(config_told(config), durable=True)
         kept = self._in_force.swap(config)
         self._verdict = Judge(config.rules, self._parser, config.hash)
         self._authority = authority
@@ -276,8 +269,7 @@ class _Broker:
     def _judge(
         self, identity: Identity, target: str, statement: Statement, overlay: Overlay | None = None
     ) -> Verdict:
-        catalogue = self._postgres.lookups.of(target)
-        return self._verdict(identity, target, statement, catalogue, overlay)
+        return self._verdict(identity, target, statement, self.postgres.lookups.of(target), overlay)
 
     def _checked(self, identity: Identity, target: str, statement: Statement) -> Verdict:
         try:
@@ -294,7 +286,7 @@ class _Broker:
             clock=utc_now,
             node=self._node,
             judge=self._checked,
-            prepare=self._postgres.lookups.reader.prepare,
+            prepare=self.postgres.lookups.reader.prepare,
             verify=self._verify,
             formatted=formatted,
             before=self._live.before,

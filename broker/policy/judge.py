@@ -66,8 +66,8 @@ class Judge:
         statement that may run is noted there.
         """
         if statement.language is Language.TERMINAL:
-            found = terminal.decide(self._rules, identity, target)
-            return replace(found, config=self._config)
+            whole = terminal.decide(self._rules, identity, target)
+            return replace(whole, config=self._config)
         if statement.language is not Language.SQL:
             facts = _lines(statement, self._parse_shell)
             return self._decided(identity, target, facts)

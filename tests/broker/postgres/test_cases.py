@@ -24,7 +24,7 @@ from broker.policy.judge import Judge
 from broker.policy.rules import Block, Rule
 from broker.policy.sql.catalogue import Overlay
 from broker.postgres.cancel import Cancels
-from broker.postgres.lookup import Lookups
+from broker.postgres.lookup import PROBE_SECONDS, Lookups
 from broker.postgres.relay import relay
 from broker.postgres.startup import DuplexOverStreams
 from broker.postgres.upstream import Upstream, connect
@@ -96,7 +96,9 @@ class Broker:
         self.server = server
         self.target = server.target(dbname)
         self.judge = Judge(rules, lambda text: {}, "hash")
-        self.lookups = Lookups(self.look)
+        self.desk = Desk()
+        self.now = 1000.0
+        self.lookups = Lookups(self.look, lambda: self.now)
         self.ended: asyncio.Queue[InterlockError | None] = asyncio.Queue()
         self.port = 0
 
@@ -113,7 +115,7 @@ class Broker:
         return Gate(
             session(),
             judge=judged,
-            reviews=Desk(),
+            reviews=self.desk,
             audit=FakeAudit(journal),
             recorder=FakeRecorder(journal),
             new_mask=lambda: new_stream(Masking()),
@@ -213,3 +215,50 @@ async def test_a_case(postgres: PostgresServer, world: str, case: dict[str, Any]
     else:
         assert "interlock: " not in said
         assert reached
+
+
+CHANGED = """CREATE OR REPLACE VIEW harmless_view AS
+    SELECT id, (SELECT max(key) FROM secret.keys) AS note FROM orders"""
+
+
+async def test_an_approval_is_void_when_its_tables_changed_while_it_waited(
+    postgres: PostgresServer, world: str
+) -> None:
+    rules = [Rule("ask", ("*",), ("*",), review=Block(tables=("*.*",), approvers=("group:dba",)))]
+    with fresh(postgres, world, needed=True) as dbname:
+        async with broker(postgres, dbname, rules) as made:
+            async with await made.session() as connection:
+                mark = postgres.log_mark()
+                waiting = asyncio.ensure_future(said_to(connection, "TABLE harmless_view"))
+                asked = await asyncio.wait_for(made.desk.asked.get(), 10)
+                assert asked.text == "TABLE harmless_view"
+                postgres.execute(CHANGED, dbname)
+                made.now += PROBE_SECONDS
+                made.desk.approve()
+                assert "changed while it waited" in await waiting
+            await made.ended.get()
+        assert "TABLE harmless_view" not in postgres.logged_since(mark)
+
+
+async def test_what_another_session_changes_counts_as_soon_as_it_is_committed(
+    postgres: PostgresServer, world: str
+) -> None:
+    rules = [*POLICIES["reader"], allow(actions=MAKES), allow(tables=("secret.*",))]
+    with fresh(postgres, world, needed=True) as dbname:
+        async with broker(postgres, dbname, rules) as made:
+            reader = [*POLICIES["reader"]]
+            async with await made.session() as changing:
+                await changing.execute("CREATE VIEW w AS SELECT note FROM orders")
+                made.judge = Judge(reader, lambda text: {}, "hash")
+                async with await made.session() as reading:
+                    assert await said_to(reading, "TABLE w") == ""
+                    made.judge = Judge(rules, lambda text: {}, "hash")
+                    await changing.execute("BEGIN")
+                    await changing.execute(
+                        "CREATE OR REPLACE VIEW w AS SELECT key AS note FROM secret.keys"
+                    )
+                    await changing.execute("COMMIT")
+                    made.judge = Judge(reader, lambda text: {}, "hash")
+                    assert "secret.keys" in await said_to(reading, "TABLE w")
+            for _ in range(2):
+                await made.ended.get()

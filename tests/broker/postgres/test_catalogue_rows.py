@@ -6,7 +6,7 @@ from broker.policy.sql.catalogue import Relation, Routine
 from broker.postgres import catalogue_queries as queries
 from broker.postgres.catalogue_rows import BODY_LIMIT, made_of
 
-ROWS = [
+ROWS: list[list[bytes | None]] = [
     [b"r", b"public", b"a", b"r", None],
     [b"r", b"public", b"a.b", b"v", b"SELECT 1"],
     [b"r", b"public", b"long", b"v", b"x" * (BODY_LIMIT + 1)],

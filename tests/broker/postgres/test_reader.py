@@ -44,7 +44,7 @@ def nested(begin: str, end: str, inner: str, depth: int, size: int) -> str:
     return begin * depth + " OR ".join([inner] * max(1, (size - depth * 8) // 8)) + end * depth
 
 
-WORST = {
+WORST: dict[str, tuple[str, ...]] = {
     "in a list": ("SELECT 1 WHERE 1 IN (1", ",1", ")"),
     "rows of values": ("INSERT INTO t VALUES (1)", ",(1)"),
     "statements": ("SELECT 1", ";SELECT"),
@@ -79,7 +79,8 @@ async def test_no_statement_holds_the_event_loop(process: Reader, shape: str) ->
     """As large as may be, and as large as is still read at once: the best of three, for the
     machine may be busy."""
     for size in (grammar.MAX_BYTES, judge.LARGE):
-        text = filled(*WORST[shape], size=size)
+        begin, unit, *end = WORST[shape]
+        text = filled(begin, unit, "".join(end), size)
         held = []
         for _ in range(3):
             await process.prepare(text)
@@ -96,9 +97,12 @@ async def test_no_statement_holds_the_event_loop(process: Reader, shape: str) ->
 )
 def test_no_nesting_holds_it_either(depth: int, around: tuple[str, str]) -> None:
     text = "DELETE FROM t WHERE " + nested(*around, "a=1", depth, judge.LARGE)[: judge.LARGE]
-    began = time.process_time()
-    judged(text)
-    assert time.process_time() - began < 2 * HELD
+    held = []
+    for _ in range(3):
+        began = time.process_time()
+        judged(text)
+        held.append(time.process_time() - began)
+    assert min(held) < HELD
 
 
 async def test_the_loop_goes_on_while_a_large_statement_is_read(process: Reader) -> None:
@@ -182,6 +186,7 @@ def test_the_process_answers_text_by_text_until_the_end() -> None:
         (size,) = struct.unpack(">I", told[:4])
         answers.append(msgspec.json.decode(told[4 : 4 + size], type=reader.Answer))
         told = told[4 + size :]
-    assert [str(part) for each in answers[:1] for part in each.reading.parts] == ["select public.a"]
+    assert answers[0].reading is not None
+    assert [str(part) for part in answers[0].reading.parts] == ["select public.a"]
     assert answers[1].reading is None
     assert answers[1].wrong

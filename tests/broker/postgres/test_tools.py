@@ -58,7 +58,7 @@ def tools(postgres: PostgresServer) -> Iterator[str]:
 async def run(postgres: PostgresServer, *argv: str, port: int) -> tuple[int, str, str]:
     env = {"PATH": os.environ["PATH"], "PGHOST": "127.0.0.1", "PGPORT": str(port), "PGUSER": "me"}
     process = await asyncio.create_subprocess_exec(
-        *(postgres.bin / argv[0], *argv[1:]),
+        *(str(postgres.bin / argv[0]), *argv[1:]),
         env=env | {"PGDATABASE": "any", "LC_ALL": "C", "HOME": "/nonexistent"},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
