@@ -279,14 +279,17 @@ class _Relay:
             case CancelUpstream():
                 self._tasks.create_task(self._cancel_upstream())
             case Settled():
-                self._gate.count(self._mask.take_counts())
-                if self._watch is not None and action.idle and not self._conversation.busy:
-                    self._watch.settled()
+                self._settled(action)
             case Close():
                 raise _Over(ProtocolError(action.error) if action.error else None)
             case never:
                 assert_never(never)
         return []
+
+    def _settled(self, settled: Settled) -> None:
+        self._gate.count(self._mask.take_counts())
+        if self._watch is not None and settled.idle and not self._conversation.busy:
+            self._watch.settled()
 
     def _flush(self) -> None:
         """Send what was let through: one write for all that one read led to."""
@@ -298,7 +301,7 @@ class _Relay:
             self._for_client.clear()
 
     def _judge(self, asked: Judge) -> list[Action]:
-        """The verdict of a rule is there at once, unless the catalogue has to be looked at first."""
+        """The verdict is there at once, unless the catalogue has to be looked at first."""
         if self._watch is None or self._watch.ready(asked.statement):
             return self._decide(asked)
         self._asking = self._tasks.create_task(self._look_first(asked, self._watch))
