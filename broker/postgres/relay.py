@@ -8,6 +8,7 @@ tasks can get in each other's way; only the waiting for a slow peer is left to t
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
@@ -262,6 +263,9 @@ class _Relay:
         if asked.step is Step.PARSE and self._foreseen(asked.statement) is Answer.REVIEW:
             self._do(self._conversation.defer(ticket))
             return
+        if self._conversation.failed and self._is_in_vain(asked.statement):
+            self._do(self._conversation.aborted(ticket))
+            return
 
         def notice(verdict: Verdict, review: str, expires: datetime) -> None:
             text = telling.waiting(verdict, review, expires, self._clock())
@@ -269,6 +273,19 @@ class _Relay:
 
         verdict = await self._gate.admit(asked.statement, notice)
         self._do(self._conversation.answer(ticket, verdict))
+
+    def _is_in_vain(self, statement: Statement) -> bool:
+        """Would people be asked about what a failed transaction cannot run anyway?"""
+        try:
+            verdict = self._gate.foresee(statement)
+        except Exception:  # noqa: BLE001 - asked again, and recorded, by the gate
+            return False
+        if verdict.answer is not Answer.REVIEW or "transaction" in verdict.facts.actions:
+            return False
+        why = "its transaction has failed, so nobody was asked"
+        refusal = replace(verdict, answer=Answer.DENY, reason=why)
+        self._gate.refuse(statement, refusal)
+        return True
 
     def _foreseen(self, statement: Statement) -> Answer:
         """What the verdict would be; a judge that fails is left to the gate, which fails closed."""

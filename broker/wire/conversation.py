@@ -60,6 +60,7 @@ class Conversation:
             pinned={name: value for name, value in settings.items() if name in PINNED},
             transcribe=dbname is not None,
             too_many_rows=self._requests.too_many_rows,
+            forward=self._requests.follow,
         )
 
     @property
@@ -105,6 +106,15 @@ class Conversation:
     def cancel(self, ticket: int) -> list[Action]:
         """The client cancelled its waiting statement."""
         return self._requests.cancel(ticket)
+
+    @property
+    def failed(self) -> bool:
+        """Is the transaction a failed one, as far as the server has told?"""
+        return self._ledger.status == "E"
+
+    def aborted(self, ticket: int) -> list[Action]:
+        """What is held cannot run in its failed transaction: as the server would say."""
+        return self._requests.aborted(ticket)
 
     def cancelled(self) -> list[Action]:
         """The cancellation that `CancelUpstream` asked for was made."""

@@ -89,6 +89,13 @@ def read_execute(body: bytes) -> bytes:
     return name
 
 
+def runs_whole(body: bytes) -> bool:
+    """Does an Execute ask for all rows at once? Zero is no limit; so is less, for the server."""
+    reader = Body(body)
+    _name(reader)
+    return reader.int32() <= 0
+
+
 def _name(reader: Body) -> bytes:
     name = reader.cstring()
     if len(name) > NAME_LIMIT:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from broker.wire.bounds import Guard
     from broker.wire.rows import RowPlan
 
 
@@ -29,6 +30,12 @@ class Terms:
     max_rows: int | None = None
     tainted: bool = False
     later: bool = False
+    max_affected: int | None = None
+
+    @property
+    def bounded(self) -> bool:
+        """May it have to be stopped or undone?"""
+        return self.max_rows is not None or self.max_affected is not None
 
 
 @dataclass(slots=True, eq=False)
@@ -103,6 +110,7 @@ class Owed:
     barrier: bool = False  # nothing else goes to the server before this is answered
     cut: bool = False  # over its row bound: the rest is swallowed
     told: bool = False  # our error for it was delivered
+    guard: Guard | None = None  # of a bounded write
 
 
 T = TypeVar("T", Prepared, Portal)
@@ -144,6 +152,7 @@ class Ledger:
         self.portals: Names[Portal] = Names()
         self.skipping = False  # after an error, until the client's next Sync
         self.copying_in = False
+        self.status = "I"  # of the transaction, as last told; "" when something has run since
         self.cancelling = 0  # cancel requests under way; one may hit what runs next
         self.epoch = 0  # counts what has run: a portal may have been changed by SQL since
         self._all = Terms()  # the strictest of every statement so far
@@ -180,6 +189,8 @@ class Ledger:
     def expect(self, owed: Owed) -> None:
         """Something was sent that will be answered."""
         self.owed.append(owed)
+        if owed.sort is Sort.EXECUTE:
+            self.status = ""
         if owed.refusal is None:
             self._note(owed, known=False)
 
@@ -206,6 +217,7 @@ class Ledger:
         """The server is ready again: outside a transaction no portal lives on."""
         self.owed.popleft()
         self.copying_in = False
+        self.status = status
         if status == "I":
             self.portals.known.clear()
             self._expect_again()

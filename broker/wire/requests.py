@@ -7,15 +7,14 @@ failed transaction and the position in a pipeline are the server's own, not our 
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from typing import TYPE_CHECKING
 
 from broker.errors import ProtocolError
 from broker.model import Answer, Language, Statement, Verdict
-from broker.wire import frontend, messages, notices, refusals, transcript
+from broker.wire import bounds, frontend, messages, notices, refusals, transcript, words
 from broker.wire.actions import Close, Deliver, Judge, Refuse, Step, ToServer, Withdraw
-from broker.wire.ledger import Ledger, Owed, Portal, Prepared, Sort, Terms
+from broker.wire.ledger import Ledger, Owed, Portal, Prepared, Sort
 from broker.wire.messages import Message
 
 if TYPE_CHECKING:
@@ -23,19 +22,10 @@ if TYPE_CHECKING:
 
     from broker.model import Facts
     from broker.wire.actions import Action
-    from broker.wire.ledger import Refusal
+    from broker.wire.ledger import Refusal, Result, Terms
     from broker.wire.rows import RowMask
 
 BACKLOG = 1 << 20  # bytes of the client that may wait here before it is no longer read
-
-# Keywords cannot be written with escapes, so a text without the word cannot hold the command.
-_PREPARE = re.compile(r"\bprepare\b", re.IGNORECASE)
-_EXECUTE = re.compile(r"\bexecute\b", re.IGNORECASE)
-_COPY = re.compile(r"\bcopy\b", re.IGNORECASE)
-_CURSOR = re.compile(r"\b(?:declare|close)\b", re.IGNORECASE)
-_NO_EXECUTE = "EXECUTE is not offered while a prepared statement needs approval for each run"
-# FETCH, EXECUTE, COMMIT with its deferred checks: they touch tables that they do not name.
-_LATER_READS = {"cursor", "execute", "other", "transaction"}
 
 
 class Requests:
@@ -187,21 +177,10 @@ class Requests:
 
     def _readable(self, message: Message, sort: Sort, text: bytes) -> bool:
         """Do we and the server read the same? If not, it is refused."""
-        try:
-            decoded = text.decode()
-        except UnicodeDecodeError:
-            self._refuse(message, sort, text, "the statement is not UTF-8")
-            return False
-        if self._marker and self._marker in text:  # told without it: it must not get out
-            shown = text.replace(self._marker, b"[marker]")
-            self._refuse(message, sort, shown, "the text holds this console's own marker")
-        elif "\0" in decoded:
-            self._refuse(message, sort, text, "the statement holds a NUL byte")
-        elif _EXECUTE.search(decoded) and self._ledger.deferred:
-            self._refuse(message, sort, text, _NO_EXECUTE)
-        else:
-            return True
-        return False
+        wrong = words.unreadable(text, self._marker, lambda: self._ledger.deferred)
+        if wrong is not None:
+            self._refuse(message, sort, *wrong)
+        return wrong is None
 
     def _ask(self, message: Message, sort: Sort, statement: Statement, step: Step) -> None:
         self._hold(message, sort, statement)
@@ -246,11 +225,17 @@ class Requests:
 
     def cancel(self, ticket: int) -> list[Action]:
         """The client cancelled while its statement was held."""
+        return self._fail(ticket, notices.CANCELED, "canceling statement due to user request")
+
+    def aborted(self, ticket: int) -> list[Action]:
+        """The server would refuse what is held whatever it does: its transaction has failed."""
+        why = "current transaction is aborted, commands ignored until end of transaction block"
+        return self._fail(ticket, notices.ABORTED, why)
+
+    def _fail(self, ticket: int, code: str, text: str) -> list[Action]:
         held = self._take(ticket)
-        if held is None:
-            return []
-        message = "canceling statement due to user request"
-        self._stand_in(held[0], held[1], notices.CANCELED, message)
+        if held is not None:
+            self._stand_in(held[0], held[1], code, text)
         return self.advance()
 
     def _take(self, ticket: int) -> tuple[Message, Sort, Statement] | None:
@@ -260,13 +245,13 @@ class Requests:
         return held
 
     def _go(self, message: Message, sort: Sort, statement: Statement, verdict: Verdict) -> None:
-        terms = self._terms(verdict)
+        terms = bounds.terms(verdict, tainted=self._tainted(verdict.facts))
+        self._ledger.note(terms)
         if sort is Sort.QUERY:
             self._runs(statement.text)
             if self._dbname is not None:
                 self._record(transcript.statement(self._dbname, statement.text))
-            owed = Owed(Sort.QUERY, result=self._ledger.result(terms), barrier=True)
-            self._forward(message.frame, owed)
+            self._send(message, self._ledger.result(terms))
         elif sort is Sort.PARSE:
             self._parsed(message, Prepared(statement.text, terms))
         else:
@@ -277,18 +262,20 @@ class Requests:
                 raise ProtocolError(msg)
             self._bound(message, prepared, terms)
 
-    def _terms(self, verdict: Verdict) -> Terms:
-        later = not _LATER_READS.isdisjoint(verdict.facts.actions)
-        terms = Terms(verdict.max_rows, self._tainted(verdict.facts), later)
-        self._ledger.note(terms)
-        return terms
+    def _send(self, message: Message, result: Result) -> None:
+        if result.terms.max_affected is None:
+            self._forward(message.frame, Owed(Sort.QUERY, result=result, barrier=True))
+        elif self._ledger.status:
+            self._forward(*bounds.begin(message.frame, result, self._ledger.status))
+        else:
+            self._stand_in(message, Sort.QUERY, notices.DENIED, f"interlock: {bounds.UNCLEAR}")
 
     def _runs(self, text: str) -> None:
         """This text runs next: what it may do to names behind our back is taken as done."""
         self._ledger.epoch += 1
-        if _PREPARE.search(text):
+        if words.PREPARE.search(text):
             self._ledger.void_statements()
-        if _CURSOR.search(text):
+        if words.CURSOR.search(text):
             self._ledger.void_portals()
 
     def _parsed(self, message: Message, prepared: Prepared) -> None:
@@ -326,8 +313,11 @@ class Requests:
             self._unknown(Owed(Sort.EXECUTE, name), "portal", name)
             return
         text = portal.prepared.text
-        if _EXECUTE.search(text) and self._ledger.deferred:  # prepared since this was
-            self._refuse(message, Sort.EXECUTE, text.encode(), _NO_EXECUTE)
+        if words.EXECUTE.search(text) and self._ledger.deferred:  # prepared since this was
+            self._refuse(message, Sort.EXECUTE, text.encode(), words.NO_EXECUTE)
+            return
+        if portal.result.terms.max_affected is not None and not frontend.runs_whole(message.body):
+            self._refuse(message, Sort.EXECUTE, text.encode(), bounds.IN_PARTS)
             return
         if portal.described != self._ledger.epoch:
             hidden = Owed(Sort.DESCRIBE_PORTAL, name, portal=portal, hidden=True)
@@ -337,7 +327,7 @@ class Requests:
         if portal.shown:
             self._record(portal.shown)
             portal.shown = b""
-        bounded = portal.result.terms.max_rows is not None or _COPY.search(text) is not None
+        bounded = portal.result.terms.bounded or words.COPY.search(text) is not None
         owed = Owed(Sort.EXECUTE, name, portal=portal, result=portal.result, barrier=bounded)
         self._forward(message.frame, owed)
         if bounded:  # we may have to stop it
@@ -390,6 +380,10 @@ class Requests:
         """A limited Execute ended before it could be stopped: make the server fail after all."""
         self._replace(Owed(Sort.BIND, barrier=True), refusal.code, refusal.message)
         self._out.append(ToServer(messages.FLUSH))
+
+    def follow(self, data: bytes, owed: Owed) -> None:
+        """A message of our own, before any other of the client."""
+        self._forward(data, owed)
 
     def _record(self, shown: bytes) -> None:
         self._out.append(Deliver(b"", self._told(shown)))

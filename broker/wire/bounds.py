@@ -1,0 +1,131 @@
+"""Approved writes that may change only so many rows: undone and refused when they change more.
+
+A Query outside of a transaction runs in one of ours: BEGIN, the exact message that was approved,
+then COMMIT or ROLLBACK by what its CommandComplete says. The client sees neither ours nor any
+success before it is committed, and when the connection is lost nothing is. Inside of the client's
+own transaction, and in the extended protocol (whose implicit one ends at Sync), an error of the
+server undoes all: there a stand-in that the server must refuse follows the write.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from broker.errors import ProtocolError
+from broker.wire import messages, notices, refusals
+from broker.wire.ledger import Owed, Refusal, Sort, Terms
+
+if TYPE_CHECKING:
+    from broker.model import Verdict
+    from broker.wire.ledger import Result
+
+# FETCH, EXECUTE, COMMIT with its deferred checks: they touch tables that they do not name.
+LATER_READS = frozenset({"cursor", "execute", "other", "transaction"})
+TRIES = 3  # a cancel of the client may hit our ROLLBACK
+IN_PARTS = "a bounded write must be run whole: Execute without a row limit"
+UNCLEAR = "a bounded write cannot follow messages that no Sync has ended yet"
+
+
+def terms(verdict: Verdict, *, tainted: bool) -> Terms:
+    """What a verdict demands of a statement's rows."""
+    later = not LATER_READS.isdisjoint(verdict.facts.actions)
+    most = None if verdict.impact is None else verdict.impact.max_affected
+    return Terms(verdict.max_rows, tainted, later, most)
+
+
+class Stage(Enum):
+    """Where a bounded Query stands."""
+
+    BEGIN = "begin"
+    RUN = "run"
+    COMMIT = "commit"
+    ROLLBACK = "rollback"
+
+
+@dataclass(slots=True, eq=False)
+class Guard:
+    """One bounded Query on its way. `own`: in a transaction of ours."""
+
+    frame: bytes
+    result: Result
+    own: bool
+    stage: Stage
+    failed: bool = False
+    refusal: Refusal | None = None
+    kept: bytes = b""  # its CommandComplete, until it is committed
+    told: bytes = b""
+    said: bool = False  # the refusal was delivered
+    tries: int = 0
+
+
+Next = tuple[bytes, Owed]
+
+
+def begin(frame: bytes, result: Result, status: str) -> Next:
+    """The first message for a bounded Query, at this transaction status (``I``, ``T``, ``E``)."""
+    guard = Guard(frame, result, own=status == "I", stage=Stage.RUN)
+    if not guard.own:
+        return frame, _owed(guard)
+    guard.stage = Stage.BEGIN
+    return messages.query("BEGIN"), _owed(guard)
+
+
+def after(owed: Owed, status: str) -> Next | None:
+    """What goes to the server now that `owed` is over; None: the client's turn."""
+    guard = owed.guard
+    if guard is None:
+        # Its rows were cut off, yet the server had ended it before it could be stopped.
+        return _spoil(owed) if owed.cut and status == "T" else None
+    if not guard.own:
+        undone = guard.refusal is not None or owed.cut
+        return _spoil(owed) if undone and status == "T" else None
+    if guard.stage is Stage.BEGIN:
+        return None if guard.failed else _then(guard, Stage.RUN)
+    if guard.stage is Stage.RUN:
+        bad = guard.failed or owed.cut or guard.refusal is not None or not guard.kept
+        return _then(guard, Stage.ROLLBACK if bad or status != "T" else Stage.COMMIT)
+    if status == "I":
+        return None
+    guard.tries += 1
+    if guard.tries == TRIES:
+        msg = "the target did not end a transaction of ours"
+        raise ProtocolError(msg)
+    return _then(guard, Stage.ROLLBACK)
+
+
+def _then(guard: Guard, stage: Stage) -> Next:
+    guard.stage = stage
+    sent = guard.frame if stage is Stage.RUN else messages.query(stage.name)
+    return sent, _owed(guard)
+
+
+def _owed(guard: Guard) -> Owed:
+    return Owed(Sort.QUERY, result=guard.result, barrier=True, guard=guard)
+
+
+def _spoil(owed: Owed) -> Next:
+    """A statement that certainly fails, so that the transaction is a failed one, as was told."""
+    again = Owed(Sort.QUERY, result=owed.result, barrier=True, told=True)
+    return refusals.replacement(again, notices.TOO_MANY_ROWS, ""), again
+
+
+def over(tag: bytes, result: Result) -> Refusal | None:
+    """Did the write change more rows than approved, by its CommandComplete? Then the refusal."""
+    limit = result.terms.max_affected
+    if limit is None:
+        return None
+    count = affected(tag)
+    if count is None:
+        return Refusal(notices.DENIED, "interlock: undone: how many rows it changed is not known")
+    if count <= limit:
+        return None
+    text = f"interlock: undone: it changed {count} rows, and at most {limit} were approved"
+    return Refusal(notices.TOO_MANY_ROWS, text)
+
+
+def affected(tag: bytes) -> int | None:
+    """How many rows a CommandComplete counts: ``UPDATE 3``, ``INSERT 0 3``, ``COPY 3``."""
+    words = tag.rstrip(b"\0").split()
+    return int(words[-1]) if len(words) > 1 and words[-1].isdigit() else None
