@@ -18,6 +18,7 @@ from broker import events
 from broker.clock import utc_now
 from broker.config.in_force import InForce
 from broker.config.secrets import resolve
+from broker.control.dry_runs import DryRuns
 from broker.control.holds import Holds
 from broker.control.locks import LockVerbs
 from broker.control.nodes import Membership
@@ -34,9 +35,10 @@ from broker.identity.jwks import KeySource, new_client
 from broker.identity.login import Login
 from broker.live import Live
 from broker.mask.values import Redactor
-from broker.model import Answer, Verdict
+from broker.model import Answer, Language, Statement, Verdict
 from broker.policy import may, terminal
 from broker.policy.judge import judge
+from broker.postgres.dry_run import dry_run
 from broker.postgres.ways import PostgresWays
 from broker.review.desk import Desk
 from broker.shell.local_target import LocalRunner
@@ -54,7 +56,7 @@ from broker.ssh.knocks import Knocks
 from broker.ssh.listener import Listener
 from broker.ssh.routes import Routes
 from broker.store.opening import opened
-from broker.targets import CommandTarget, SshTarget
+from broker.targets import CommandTarget, PostgresTarget, SshTarget
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -62,7 +64,8 @@ if TYPE_CHECKING:
 
     from broker.config.model import Config
     from broker.live import Opened
-    from broker.model import Identity, Statement
+    from broker.model import Identity
+    from broker.review.life import Review
     from broker.shell.runner import Runner
     from broker.store.opening import Stores
     from broker.targets import SecretSource
@@ -125,6 +128,9 @@ class _Broker:
         self._redactor = Redactor(config.masking)
         self._node = self._nodes.name
         self._parser = ShellParser()
+        self._postgres = PostgresWays(
+            lambda: self._config.masking, secrets.token_bytes(32), self._secret
+        )
         self._desk = Desk(store, audit, utc_now, redact=self._redact)
         self.holds = Holds(
             stores.locks,
@@ -185,9 +191,10 @@ class _Broker:
 
     def listener(self) -> Listener:
         """The front door with every way behind it."""
-        postgres = PostgresWays(lambda: self._config.masking, secrets.token_bytes(32), self._secret)
+        postgres = self._postgres
         shell = ShellWays(self._runner, self._parser, self._raw_only)
         operations = self._operations()
+        dry_runs = DryRuns(operations, self._audit, self._try_out)
         routes = Routes(
             config=self._in_force,
             live=self._live,
@@ -198,9 +205,9 @@ class _Broker:
                 DeviceLogin(self._flow, lambda: self._config.issuers),
             ),
             approvals=Approvals(
-                lambda by, reader, writer: Server(by, operations, reader, writer).run()
+                lambda by, reader, writer: Server(by, operations, dry_runs, reader, writer).run()
             ),
-            verbs=Verbs(operations, self._lock_verbs()),
+            verbs=Verbs(operations, self._lock_verbs(), dry_runs),
             ways={"postgres": postgres.console, "ssh": shell, "command": shell},
             holds=self.holds,
             knock=Knocks(
@@ -280,6 +287,15 @@ class _Broker:
             formatted=formatted,
             before=self._live.before,
         )
+
+    async def _try_out(self, review: Review) -> tuple[int | None, str]:
+        statement = Statement(Language.SQL, review.statement, review.values)
+        target = self._config.targets.get(review.target)
+        connect = partial(self._postgres.beside, target, review.session)
+        if not isinstance(target, PostgresTarget):
+            return None, "only statements on a database can be tried out"
+        found = await dry_run(connect, statement, review.impact.parameters)
+        return found.rows, self._redact(found.why_not)
 
     def _lock_verbs(self) -> LockVerbs:
         return LockVerbs(

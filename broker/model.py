@@ -224,6 +224,11 @@ class AffectedBound:
     most: int | None = None
     tenths: int | None = None
 
+    def __str__(self) -> str:
+        """As people read it: ``500``, ``estimate x1.1``, or both."""
+        times = None if self.tenths is None else f"estimate x{self.tenths / 10:g}"
+        return " and ".join(str(each) for each in (self.most, times) if each is not None)
+
     def rows(self, estimate: int | None) -> int | None:
         """The bound as a number; None while it depends on an estimate that there is not."""
         found = [] if self.most is None else [self.most]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from broker.console import telling
 from broker.errors import Denied, EvidenceFailure, InterlockError, ProtocolError, TargetUnreachable
-from broker.model import Answer
+from broker.model import Answer, Impact
 from broker.postgres.guard import GuardedMask
 from broker.postgres.startup import greet, welcome
 from broker.wire import notices
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from broker.ports import Clock
     from broker.postgres.cancel import Cancels
     from broker.postgres.startup import Duplex
+    from broker.postgres.survey import Survey
     from broker.postgres.upstream import Upstream
     from broker.wire.actions import Action
     from broker.wire.rows import RowMask
@@ -66,6 +67,7 @@ async def relay(  # noqa: PLR0913 - the one place where a session's parts meet
     identity: Identity,
     transcribe: bool,
     tainted: Callable[[Facts], bool] = lambda _: False,
+    survey: Survey | None = None,
     hello: Hello | None = None,
     closing: bytes = b"",
     marker: bytes = b"",
@@ -86,7 +88,7 @@ async def relay(  # noqa: PLR0913 - the one place where a session's parts meet
         if isinstance(hello, Cancel):
             await cancels.cancel(hello.key, identity)
         elif hello is not None:
-            running = _Relay(client, upstream, gate, GuardedMask(gate, mask), clock)
+            running = _Relay(client, upstream, gate, GuardedMask(gate, mask), clock, survey)
             try:
                 await running.start(
                     hello, transcribe=transcribe, tainted=tainted, closing=closing, marker=marker
@@ -114,12 +116,14 @@ class _Relay:
         gate: Gate,
         mask: GuardedMask,
         clock: Clock,
+        survey: Survey | None,
     ) -> None:
         self._client = client
         self._upstream = upstream
         self._gate = gate
         self._mask = mask
         self._clock = clock
+        self._survey = survey
         self._tasks = asyncio.TaskGroup()
         self._asking: asyncio.Task[None] | None = None
         self._hungry = asyncio.Event()
@@ -271,8 +275,14 @@ class _Relay:
             text = telling.waiting(verdict, review, expires, self._clock())
             self._do(self._conversation.notice(ticket, text))
 
-        verdict = await self._gate.admit(asked.statement, notice)
+        verdict = await self._gate.admit(asked.statement, notice, self._surveyed)
         self._do(self._conversation.answer(ticket, verdict))
+
+    async def _surveyed(self, statement: Statement, verdict: Verdict) -> Verdict:
+        situation = self._conversation.situation()
+        if self._survey is None:
+            return replace(verdict, impact=Impact(parameters=situation.parameters))
+        return await self._survey(statement, verdict, situation)
 
     def _is_in_vain(self, statement: Statement) -> bool:
         """Would people be asked about what a failed transaction cannot run anyway?"""

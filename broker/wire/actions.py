@@ -7,7 +7,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
-    from broker.model import Statement, Verdict
+    from broker.model import Parameter, Statement, Verdict
 
 
 class Step(Enum):
@@ -43,6 +43,16 @@ class Judge:
     ticket: int
     statement: Statement
     step: Step
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where a statement that is held stands: what ran in its transaction before it, as (verdict,
+    text), None outside of one; and what is known of its values.
+    """
+
+    before: tuple[tuple[str, str], ...] | None = None
+    parameters: tuple[Parameter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

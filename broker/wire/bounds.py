@@ -63,8 +63,15 @@ class Guard:
 Next = tuple[bytes, Owed]
 
 
-def begin(frame: bytes, result: Result, status: str) -> Next:
-    """The first message for a bounded Query, at this transaction status (``I``, ``T``, ``E``)."""
+def first(frame: bytes, result: Result, status: str) -> Next | None:
+    """The first message for a Query at this transaction status (``I``, ``T``, ``E``; "" unknown).
+
+    None: a bounded one cannot be sent now.
+    """
+    if result.terms.max_affected is None:
+        return frame, Owed(Sort.QUERY, result=result, barrier=True)
+    if not status:
+        return None
     guard = Guard(frame, result, own=status == "I", stage=Stage.RUN)
     if not guard.own:
         return frame, _owed(guard)

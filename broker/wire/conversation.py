@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from broker.wire import situations
 from broker.wire.answers import PINNED, Answers
 from broker.wire.ledger import Ledger
 from broker.wire.requests import Requests
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from broker.model import Facts, Verdict
-    from broker.wire.actions import Action
+    from broker.wire.actions import Action, Situation
     from broker.wire.rows import RowMask
 
 
@@ -111,6 +112,10 @@ class Conversation:
     def failed(self) -> bool:
         """Is the transaction a failed one, as far as the server has told?"""
         return self._ledger.status == "E"
+
+    def situation(self) -> Situation:
+        """Where the statement that is held stands: for those who decide about it."""
+        return situations.situation(self._ledger, self._requests.held)
 
     def aborted(self, ticket: int) -> list[Action]:
         """What is held cannot run in its failed transaction: as the server would say."""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from broker.errors import ProtocolError
-from broker.wire.messages import NAME_LIMIT, Body, frame, int16, packed
+from broker.wire.messages import NAME_LIMIT, Body, cstring, frame, int16, packed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 @dataclass(frozen=True, slots=True)
 class Parse:
-    """A statement to prepare: its name, its text as bytes."""
+    """A statement to prepare: its name, its text as bytes, the types of its values by oid."""
 
     name: bytes
     text: bytes
+    types: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +51,9 @@ def read_parse(body: bytes) -> Parse:
     """A Parse. The server reads on after a NUL, so one inside the text cannot go unnoticed."""
     reader = Body(body)
     name, text = _name(reader), reader.cstring()
-    reader.take(4 * reader.counted())
+    types = tuple(reader.int32() & 0xFFFFFFFF for _ in range(reader.counted()))
     reader.end()
-    return Parse(name, text)
+    return Parse(name, text, types)
 
 
 def read_bind(body: bytes) -> Bind:
@@ -104,9 +109,22 @@ def _name(reader: Body) -> bytes:
     return name
 
 
-def bind(portal: bytes, statement: bytes, values: tuple[bytes | None, ...] = ()) -> bytes:
-    """A Bind with values as text, asking for text."""
-    body = portal + b"\0" + statement + b"\0" + int16(0)
+def parse(text: str, types: Sequence[int]) -> bytes:
+    """A Parse without a name, with the types of its values by oid (0: the server finds out)."""
+    oids = b"".join(each.to_bytes(4, "big") for each in types)
+    return frame("P", b"\0" + cstring(text) + int16(len(types)) + oids)
+
+
+def bind(
+    portal: bytes,
+    statement: bytes,
+    values: tuple[bytes | None, ...] = (),
+    *,
+    binary: Sequence[bool] = (),
+) -> bytes:
+    """A Bind with values as text, or as `binary` says; asking for text."""
+    body = portal + b"\0" + statement + b"\0" + int16(len(binary))
+    body += b"".join(int16(int(each)) for each in binary)
     return frame("B", body + int16(len(values)) + packed(values) + int16(0))
 
 

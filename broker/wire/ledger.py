@@ -45,6 +45,7 @@ class Prepared:
     text: str
     terms: Terms = Terms()
     deferred: bool = False
+    types: tuple[int, ...] = ()  # of its values, as far as the client says
     void: bool = False  # SQL may have put something else behind its name
 
 
@@ -67,6 +68,7 @@ class Portal:
     shown: bytes = b""  # what the transcript says when it runs
     described: int = -1
     void: bool = False
+    word: str = "allow"  # the verdict on it, as people read it
 
 
 class Sort(Enum):
@@ -143,6 +145,9 @@ class Names(Generic[T]):
                 value.void = True
 
 
+RAN = 50  # statements of a transaction that are remembered
+
+
 class Ledger:
     """The order of things between one client and one server."""
 
@@ -155,6 +160,7 @@ class Ledger:
         self.status = "I"  # of the transaction, as last told; "" when something has run since
         self.cancelling = 0  # cancel requests under way; one may hit what runs next
         self.epoch = 0  # counts what has run: a portal may have been changed by SQL since
+        self.ran: deque[tuple[str, str]] = deque(maxlen=RAN)  # in this transaction: verdict, text
         self._all = Terms()  # the strictest of every statement so far
 
     @property
@@ -219,6 +225,7 @@ class Ledger:
         self.copying_in = False
         self.status = status
         if status == "I":
+            self.ran.clear()
             self.portals.known.clear()
             self._expect_again()
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from broker.errors import ProtocolError
 from broker.model import Answer, Language, Statement, Verdict
-from broker.wire import bounds, frontend, messages, notices, refusals, transcript, words
+from broker.wire import bounds, frontend, messages, notices, refusals, situations, transcript, words
 from broker.wire.actions import Close, Deliver, Judge, Refuse, Step, ToServer, Withdraw
 from broker.wire.ledger import Ledger, Owed, Portal, Prepared, Sort
 from broker.wire.messages import Message
@@ -70,6 +70,11 @@ class Requests:
     def waiting(self) -> int | None:
         """The ticket that is being decided, if any."""
         return None if self._held is None else self._tickets
+
+    @property
+    def held(self) -> Message | None:
+        """The message that is being decided about, if any."""
+        return None if self._held is None else self._held[0]
 
     def feed(self, data: bytes) -> list[Action]:
         """Bytes of the client."""
@@ -211,6 +216,7 @@ class Requests:
         if verdict.answer is Answer.ALLOW:
             self._go(*held, verdict)
         else:
+            self._ledger.ran.append(("deny", held[2].text))
             code = notices.NOT_UNDERSTOOD if verdict.unparsable else notices.DENIED
             self._stand_in(held[0], held[1], code, self._say(verdict))
         return self.advance()
@@ -248,7 +254,7 @@ class Requests:
         terms = bounds.terms(verdict, tainted=self._tainted(verdict.facts))
         self._ledger.note(terms)
         if sort is Sort.QUERY:
-            self._runs(statement.text)
+            self._runs(statement.text, situations.word(verdict))
             if self._dbname is not None:
                 self._record(transcript.statement(self._dbname, statement.text))
             self._send(message, self._ledger.result(terms))
@@ -260,18 +266,18 @@ class Requests:
             if prepared is None:
                 msg = "a prepared statement vanished while it was approved"
                 raise ProtocolError(msg)
-            self._bound(message, prepared, terms)
+            self._bound(message, prepared, terms, situations.word(verdict))
 
     def _send(self, message: Message, result: Result) -> None:
-        if result.terms.max_affected is None:
-            self._forward(message.frame, Owed(Sort.QUERY, result=result, barrier=True))
-        elif self._ledger.status:
-            self._forward(*bounds.begin(message.frame, result, self._ledger.status))
-        else:
+        first = bounds.first(message.frame, result, self._ledger.status)
+        if first is None:
             self._stand_in(message, Sort.QUERY, notices.DENIED, f"interlock: {bounds.UNCLEAR}")
+        else:
+            self._forward(*first)
 
-    def _runs(self, text: str) -> None:
+    def _runs(self, text: str, word: str) -> None:
         """This text runs next: what it may do to names behind our back is taken as done."""
+        self._ledger.ran.append((word, text))
         self._ledger.epoch += 1
         if words.PREPARE.search(text):
             self._ledger.void_statements()
@@ -279,12 +285,15 @@ class Requests:
             self._ledger.void_portals()
 
     def _parsed(self, message: Message, prepared: Prepared) -> None:
-        name = frontend.read_parse(message.body).name
-        self._forward(message.frame, Owed(Sort.PARSE, name, prepared=prepared))
+        parse = frontend.read_parse(message.body)
+        prepared.types = parse.types
+        self._forward(message.frame, Owed(Sort.PARSE, parse.name, prepared=prepared))
 
-    def _bound(self, message: Message, prepared: Prepared, terms: Terms) -> None:
+    def _bound(
+        self, message: Message, prepared: Prepared, terms: Terms, word: str = "allow"
+    ) -> None:
         bind = frontend.read_bind(message.body)
-        portal = Portal(prepared, self._ledger.result(terms))
+        portal = Portal(prepared, self._ledger.result(terms), word=word)
         if self._dbname is not None:
             portal.shown = transcript.bound(self._dbname, prepared.text, bind)
         self._forward(message.frame, Owed(Sort.BIND, bind.portal, portal=portal))
@@ -322,7 +331,7 @@ class Requests:
         if portal.described != self._ledger.epoch:
             hidden = Owed(Sort.DESCRIBE_PORTAL, name, portal=portal, hidden=True)
             self._forward(messages.describe("P", name), hidden)
-        self._runs(text)
+        self._runs(text, portal.word)
         portal.described = self._ledger.epoch
         if portal.shown:
             self._record(portal.shown)
