@@ -109,7 +109,7 @@ async def test_the_message_names_both_numbers_and_psycopg_reads_it_as_an_error(
         people = tasks.create_task(_approve(relay, 4))
         for arguments in ((FIVE,), (FIVE.replace("5", "%s"), (5,))):
             with pytest.raises(errors.ProgramLimitExceeded, match="changed 5 rows, and at most 4"):
-                await connection.execute(*arguments)  # type: ignore[arg-type]
+                await connection.execute(*arguments)
         people.cancel()
         assert connection.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
     assert changed(postgres, orders) == 0
