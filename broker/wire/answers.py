@@ -204,6 +204,8 @@ class Answers:
             return
         result, told = self._result(head), b""
         result.plan = None
+        if head.guard is not None:
+            self._release(head.guard)
         if message.kind == "T":
             columns = read_columns(message.body)
             result.columns = len(columns)
@@ -278,6 +280,8 @@ class Answers:
         else:
             head.result.plan = None
         told = transcript.tag(message.body) if message.kind == "C" else b""
+        if head.declares is not None and message.body == b"DECLARE CURSOR\0":
+            self._ledger.fetched.pop(head.declares, None)
         if head.guard is not None:
             self._guarded(head, head.guard, message, told)
         elif head.sort is Sort.EXECUTE and (refusal := bounds.over(message.body, head.result)):
@@ -285,11 +289,16 @@ class Answers:
         else:
             self._deliver(message.frame, told)
 
+    def _release(self, guard: Guard) -> None:
+        self._deliver(guard.kept, guard.told)
+        guard.kept = guard.told = b""
+
     def _guarded(self, head: Owed, guard: Guard, message: Message, told: bytes) -> None:
         """A bounded write has ended, or what we put around it."""
         if guard.stage is Stage.RUN:
             guard.refusal = bounds.over(message.body, guard.result)
             if guard.own:
+                self._release(guard)  # of a statement before it in the same text
                 guard.kept, guard.told = message.frame, told
             elif guard.refusal is not None:
                 self._refuse(head, guard.refusal)
@@ -299,7 +308,7 @@ class Answers:
             guard.said = True
             self._refuse(head, guard.refusal)
         elif guard.stage is Stage.COMMIT and message.body == b"COMMIT\0":
-            self._deliver(guard.kept, guard.told)
+            self._release(guard)
         elif guard.stage is Stage.COMMIT:
             raise self._unexpected(message)
 

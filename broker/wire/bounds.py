@@ -1,10 +1,11 @@
 """Approved writes that may change only so many rows: undone and refused when they change more.
 
-A Query outside of a transaction runs in one of ours: BEGIN, the exact message that was approved,
-then COMMIT or ROLLBACK by what its CommandComplete says. The client sees neither ours nor any
-success before it is committed, and when the connection is lost nothing is. Inside of the client's
-own transaction, and in the extended protocol (whose implicit one ends at Sync), an error of the
-server undoes all: there a stand-in that the server must refuse follows the write.
+So are writes whose RETURNING has more rows than may be read. A Query outside of a transaction runs
+in one of ours: BEGIN, the exact message that was approved, then COMMIT or ROLLBACK by what its
+CommandComplete says. The client sees neither ours nor any success before it is committed, and when
+the connection is lost nothing is. Inside of the client's own transaction, and in the extended
+protocol (whose implicit one ends at Sync), an error of the server undoes all: there a stand-in that
+the server must refuse follows the write.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from broker.errors import ProtocolError
-from broker.wire import messages, notices, refusals
+from broker.wire import messages, notices, refusals, words
 from broker.wire.ledger import Owed, Refusal, Sort, Terms
 
 if TYPE_CHECKING:
@@ -28,11 +29,18 @@ IN_PARTS = "a bounded write must be run whole: Execute without a row limit"
 UNCLEAR = "a bounded write cannot follow messages that no Sync has ended yet"
 
 
-def terms(verdict: Verdict, *, tainted: bool) -> Terms:
+def terms(verdict: Verdict, text: str, *, tainted: bool) -> Terms:
     """What a verdict demands of a statement's rows."""
-    later = not LATER_READS.isdisjoint(verdict.facts.actions)
+    actions = verdict.facts.actions
+    later = not LATER_READS.isdisjoint(actions)
     most = None if verdict.impact is None else verdict.impact.max_affected
-    return Terms(verdict.max_rows, tainted, later, most)
+    undo = verdict.max_rows is not None and words.RETURNING.search(text) is not None
+    if undo:  # with a COMMIT of its own, it is the client's to undo
+        undo = not WRITES.isdisjoint(actions) and "transaction" not in actions
+    return Terms(verdict.max_rows, tainted, later, most, undo)
+
+
+WRITES = frozenset({"insert", "update", "delete", "merge"})
 
 
 class Stage(Enum):
@@ -68,7 +76,7 @@ def first(frame: bytes, result: Result, status: str) -> Next | None:
 
     None: a bounded one cannot be sent now.
     """
-    if result.terms.max_affected is None:
+    if result.terms.max_affected is None and (not result.terms.undo or status != "I"):
         return frame, Owed(Sort.QUERY, result=result, barrier=True)
     if not status:
         return None

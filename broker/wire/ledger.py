@@ -9,7 +9,7 @@ client's later messages read them. An error throws the expectations away.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -31,6 +31,7 @@ class Terms:
     tainted: bool = False
     later: bool = False
     max_affected: int | None = None
+    undo: bool = False  # it writes, so it must be undone when its rows are cut off
 
     @property
     def bounded(self) -> bool:
@@ -113,6 +114,7 @@ class Owed:
     cut: bool = False  # over its row bound: the rest is swallowed
     told: bool = False  # our error for it was delivered
     guard: Guard | None = None  # of a bounded write
+    declares: str | None = None  # the cursor that begins with it
 
 
 T = TypeVar("T", Prepared, Portal)
@@ -160,6 +162,7 @@ class Ledger:
         self.status = "I"  # of the transaction, as last told; "" when something has run since
         self.cancelling = 0  # cancel requests under way; one may hit what runs next
         self.epoch = 0  # counts what has run: a portal may have been changed by SQL since
+        self.fetched: dict[str, Result] = {}  # the latest slice of each cursor whose rows count
         self.ran: deque[tuple[str, str]] = deque(maxlen=RAN)  # in this transaction: verdict, text
         self._all = Terms()  # the strictest of every statement so far
 
@@ -175,7 +178,15 @@ class Ledger:
 
     def result(self, terms: Terms) -> Result:
         """The rows of a statement that is about to run: what ran before it counts as of now."""
-        return Result(self._all if terms.later else terms)
+        return Result(replace(self._all, later=True) if terms.later else terms)
+
+    def carry(self, cursor: str, result: Result) -> None:
+        """Rows of one cursor count together, in however many slices they are fetched."""
+        earlier = [self.fetched.get(cursor)] if cursor else list(self.fetched.values())
+        portal = self.portals.find(cursor.encode())
+        earlier += [portal.result] if portal is not None and cursor else []
+        result.rows = max(result.rows, *(each.rows for each in earlier if each is not None), 0)
+        self.fetched[cursor] = result
 
     @property
     def head(self) -> Owed | None:

@@ -251,13 +251,14 @@ class Requests:
         return held
 
     def _go(self, message: Message, sort: Sort, statement: Statement, verdict: Verdict) -> None:
-        terms = bounds.terms(verdict, tainted=self._tainted(verdict.facts))
+        tainted = self._tainted(verdict.facts)
+        terms = bounds.terms(verdict, statement.text, tainted=tainted)
         self._ledger.note(terms)
         if sort is Sort.QUERY:
             self._runs(statement.text, situations.word(verdict))
             if self._dbname is not None:
                 self._record(transcript.statement(self._dbname, statement.text))
-            self._send(message, self._ledger.result(terms))
+            self._send(message, self._ledger.result(terms), statement.text)
         elif sort is Sort.PARSE:
             self._parsed(message, Prepared(statement.text, terms))
         else:
@@ -268,12 +269,21 @@ class Requests:
                 raise ProtocolError(msg)
             self._bound(message, prepared, terms, situations.word(verdict))
 
-    def _send(self, message: Message, result: Result) -> None:
+    def _send(self, message: Message, result: Result, text: str) -> None:
+        self._carry(text, result)
         first = bounds.first(message.frame, result, self._ledger.status)
         if first is None:
             self._stand_in(message, Sort.QUERY, notices.DENIED, f"interlock: {bounds.UNCLEAR}")
         else:
+            first[1].declares = words.declared(text) if self._ledger.fetched else None
             self._forward(*first)
+
+    def _carry(self, text: str, result: Result) -> None:
+        """Slices of a cursor go on with the count of those before."""
+        limited = result.terms.later and result.terms.max_rows is not None
+        cursor = words.fetched(text) if limited else None
+        if cursor is not None:
+            self._ledger.carry(cursor, result)
 
     def _runs(self, text: str, word: str) -> None:
         """This text runs next: what it may do to names behind our back is taken as done."""
@@ -336,8 +346,12 @@ class Requests:
         if portal.shown:
             self._record(portal.shown)
             portal.shown = b""
+        self._carry(text, portal.result)
+        if name.decode("utf-8", "replace") in self._ledger.fetched:
+            self._ledger.carry(name.decode("utf-8", "replace"), portal.result)
         bounded = portal.result.terms.bounded or words.COPY.search(text) is not None
         owed = Owed(Sort.EXECUTE, name, portal=portal, result=portal.result, barrier=bounded)
+        owed.declares = words.declared(text) if self._ledger.fetched else None
         self._forward(message.frame, owed)
         if bounded:  # we may have to stop it
             self._out.append(ToServer(messages.FLUSH))  # its end must come before anything else
