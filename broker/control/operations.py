@@ -164,6 +164,9 @@ class Operations:
         card["source"] = session.source if session is not None else ""
         card["before"] = self._before(review.session)
         card["can_answer"] = life.may_answer(review, by) and by.kind is not Kind.AGENT
+        if not card["can_answer"] and not by.is_one_of(self._config.auditors):
+            # A count answers questions about the data: it is for those who decide, not who ask.
+            card["impact"] = card["dry_run"] = None
         card["why_not"] = "" if card["can_answer"] else why_not(review, by)
         return card
 
