@@ -11,9 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broker.errors import InterlockError, Unparsable
-from broker.policy import sql
-from broker.policy.sql import writes
+from broker.errors import InterlockError
+from broker.policy.sql import calls, writes
 from broker.postgres.aside import Failed, aside
 from broker.wire import bounds
 
@@ -139,15 +138,8 @@ async def _check(talk: Aside, plain: Plain) -> None:
 
 def _computes_only(text: str, what: str) -> None:
     """Raises _Unfit for a text that calls a function which may do more than compute."""
-    try:
-        parts = sql.facts(text).parts
-    except Unparsable:
-        msg = f"{what} is not understood"
-        raise _Unfit(msg) from None
-    name = next((p.function for p in parts if p.function is not None and not p.implied), None)
-    if name is not None:
-        msg = f"{what} calls {name}, which may do more than compute"
-        raise _Unfit(msg)
+    if (why := calls.other_code(text, what)) is not None:
+        raise _Unfit(why)
 
 
 def _quoted(name: str) -> str:

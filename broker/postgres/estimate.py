@@ -1,6 +1,8 @@
 """What the target's own planner says a statement would touch; nothing is run.
 
-Planning may run immutable functions, so it happens in a read-only transaction with short timeouts.
+Planning may run immutable functions, so it happens in a read-only transaction with short timeouts,
+and not at all for a statement that calls a function which may do more than compute. Nobody has
+approved the statement yet, so what is planned is its outline, with its constants as values.
 """
 
 from __future__ import annotations
@@ -10,17 +12,21 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from broker.errors import InterlockError
-from broker.policy.sql import writes
+from broker.model import Parameter
+from broker.policy.sql import calls, writes
+from broker.policy.sql.outline import outline
 from broker.postgres.aside import READ_ONLY, Failed, aside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from broker.model import Parameter, Statement
+    from broker.model import Statement
     from broker.postgres.aside import Aside, Connect
 
 SECONDS = 2.0
 TABLES = 8  # of which sizes are told
+# The server cannot tell the type of a constant that was taken out: it needs the statement itself.
+_UNTYPED = frozenset({"42725", "42804", "42883", "42P08", "42P18", "42P10"})
 _SIZE = """
 SELECT c.reltuples::bigint, c.relpages::bigint * current_setting('block_size')::bigint
 FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -45,21 +51,42 @@ async def estimate(
 ) -> Estimate:
     """Ask the target; never raises because of it."""
     sizes: tuple[str, ...] = ()
-    unknown = writes.unexplainable(statement.text) or ""
+    unknown = writes.unexplainable(statement.text) or calls.other_code(statement.text, "it") or ""
     try:
         async with aside(connect, SECONDS, READ_ONLY) as talk:
             sizes = await _sizes(talk, list(tables)[:TABLES])
             if unknown:
                 return Estimate(None, unknown, sizes)
-            text = f"EXPLAIN (FORMAT JSON) {statement.text}"
-            answer = await talk.run(text, statement.values, parameters)
-            return Estimate(planned(json.loads(answer.rows[0][0] or b"")), "", sizes)
+            return Estimate(await _planned(talk, statement, parameters), "", sizes)
     except Failed as failed:
         return Estimate(None, f"the target does not plan it: {failed}", sizes)
     except TimeoutError:
         return Estimate(None, f"the target did not plan it within {SECONDS:.0f} seconds", sizes)
     except (InterlockError, OSError, ValueError, LookupError, TypeError):
         return Estimate(None, "the target could not be asked", sizes)
+
+
+async def _planned(talk: Aside, statement: Statement, parameters: Sequence[Parameter]) -> int:
+    values = statement.values
+    known = [*parameters, *[Parameter()] * (len(values) - len(parameters))]
+    made = outline(statement.text, len(values))
+    if made is not None:
+        beside = [Parameter()] * len(made.values)
+        try:
+            return await _explained(talk, made.text, (*values, *made.values), known + beside)
+        except Failed as failed:
+            if failed.code_of_server not in _UNTYPED:
+                raise
+            await talk.simple("ROLLBACK")
+            await talk.simple("BEGIN")
+    return await _explained(talk, statement.text, values, known)
+
+
+async def _explained(
+    talk: Aside, text: str, values: Sequence[bytes | None], known: Sequence[Parameter]
+) -> int:
+    answer = await talk.run(f"EXPLAIN (FORMAT JSON) {text}", values, known)
+    return planned(json.loads(answer.rows[0][0] or b""))
 
 
 async def _sizes(talk: Aside, tables: Iterable[str]) -> tuple[str, ...]:
