@@ -15,12 +15,12 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from broker.errors import ProtocolError
-from broker.wire import messages, notices, refusals, words
+from broker.wire import cursors, messages, notices, refusals, words
 from broker.wire.ledger import Owed, Refusal, Sort, Terms
 
 if TYPE_CHECKING:
     from broker.model import Verdict
-    from broker.wire.ledger import Result
+    from broker.wire.ledger import Ledger, Result
 
 # FETCH, EXECUTE, COMMIT with its deferred checks: they touch tables that they do not name.
 LATER_READS = frozenset({"cursor", "execute", "other", "transaction"})
@@ -71,11 +71,18 @@ class Guard:
 Next = tuple[bytes, Owed]
 
 
-def first(frame: bytes, result: Result, status: str) -> Next | None:
-    """The first message for a Query at this transaction status (``I``, ``T``, ``E``; "" unknown).
+def first(ledger: Ledger, frame: bytes, demanded: Terms, text: str) -> Next | None:
+    """The first message for a Query; None: a bounded one cannot be sent now."""
+    result = ledger.result(demanded)
+    cursors.go_on(ledger, text, result)
+    made = _first(frame, result, ledger.status)
+    if made is not None:
+        cursors.begins(ledger, text, made[1])
+    return made
 
-    None: a bounded one cannot be sent now.
-    """
+
+def _first(frame: bytes, result: Result, status: str) -> Next | None:
+    """At this transaction status: ``I``, ``T``, ``E``, or "" when it is not known."""
     if result.terms.max_affected is None and (not result.terms.undo or status != "I"):
         return frame, Owed(Sort.QUERY, result=result, barrier=True)
     if not status:

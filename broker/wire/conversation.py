@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broker.wire import situations
+from broker.wire import notices, situations
 from broker.wire.answers import PINNED, Answers
 from broker.wire.ledger import Ledger
 from broker.wire.requests import Requests
@@ -106,7 +106,8 @@ class Conversation:
 
     def cancel(self, ticket: int) -> list[Action]:
         """The client cancelled its waiting statement."""
-        return self._requests.cancel(ticket)
+        why = "canceling statement due to user request"
+        return self._requests.fail(ticket, notices.CANCELED, why)
 
     @property
     def failed(self) -> bool:
@@ -119,7 +120,8 @@ class Conversation:
 
     def aborted(self, ticket: int) -> list[Action]:
         """What is held cannot run in its failed transaction: as the server would say."""
-        return self._requests.aborted(ticket)
+        why = "current transaction is aborted, commands ignored until end of transaction block"
+        return self._requests.fail(ticket, notices.ABORTED, why)
 
     def cancelled(self) -> list[Action]:
         """The cancellation that `CancelUpstream` asked for was made."""

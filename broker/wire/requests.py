@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING
 
 from broker.errors import ProtocolError
 from broker.model import Answer, Language, Statement, Verdict
-from broker.wire import bounds, frontend, messages, notices, refusals, situations, transcript, words
+from broker.wire import (
+    bounds,
+    cursors,
+    frontend,
+    messages,
+    notices,
+    refusals,
+    situations,
+    transcript,
+    words,
+)
 from broker.wire.actions import Close, Deliver, Judge, Refuse, Step, ToServer, Withdraw
 from broker.wire.ledger import Ledger, Owed, Portal, Prepared, Sort
 from broker.wire.messages import Message
@@ -22,7 +32,7 @@ if TYPE_CHECKING:
 
     from broker.model import Facts
     from broker.wire.actions import Action
-    from broker.wire.ledger import Refusal, Result, Terms
+    from broker.wire.ledger import Refusal, Terms
     from broker.wire.rows import RowMask
 
 BACKLOG = 1 << 20  # bytes of the client that may wait here before it is no longer read
@@ -58,8 +68,6 @@ class Requests:
         self._reviewed = False
         self._flushed = False
         self.over = False
-
-    # -- what comes in ---------------------------------------------------------------------------
 
     @property
     def hungry(self) -> bool:
@@ -229,16 +237,8 @@ class Requests:
         self._parsed(held[0], Prepared(held[2].text, deferred=True))
         return self.advance()
 
-    def cancel(self, ticket: int) -> list[Action]:
-        """The client cancelled while its statement was held."""
-        return self._fail(ticket, notices.CANCELED, "canceling statement due to user request")
-
-    def aborted(self, ticket: int) -> list[Action]:
-        """The server would refuse what is held whatever it does: its transaction has failed."""
-        why = "current transaction is aborted, commands ignored until end of transaction block"
-        return self._fail(ticket, notices.ABORTED, why)
-
-    def _fail(self, ticket: int, code: str, text: str) -> list[Action]:
+    def fail(self, ticket: int, code: str, text: str) -> list[Action]:
+        """What is held fails, with an error as the server would say it."""
         held = self._take(ticket)
         if held is not None:
             self._stand_in(held[0], held[1], code, text)
@@ -258,7 +258,11 @@ class Requests:
             self._runs(statement.text, situations.word(verdict))
             if self._dbname is not None:
                 self._record(transcript.statement(self._dbname, statement.text))
-            self._send(message, self._ledger.result(terms), statement.text)
+            first = bounds.first(self._ledger, message.frame, terms, statement.text)
+            if first is None:
+                self._stand_in(message, sort, notices.DENIED, f"interlock: {bounds.UNCLEAR}")
+            else:
+                self._forward(*first)
         elif sort is Sort.PARSE:
             self._parsed(message, Prepared(statement.text, terms))
         else:
@@ -268,22 +272,6 @@ class Requests:
                 msg = "a prepared statement vanished while it was approved"
                 raise ProtocolError(msg)
             self._bound(message, prepared, terms, situations.word(verdict))
-
-    def _send(self, message: Message, result: Result, text: str) -> None:
-        self._carry(text, result)
-        first = bounds.first(message.frame, result, self._ledger.status)
-        if first is None:
-            self._stand_in(message, Sort.QUERY, notices.DENIED, f"interlock: {bounds.UNCLEAR}")
-        else:
-            first[1].declares = words.declared(text) if self._ledger.fetched else None
-            self._forward(*first)
-
-    def _carry(self, text: str, result: Result) -> None:
-        """Slices of a cursor go on with the count of those before."""
-        limited = result.terms.later and result.terms.max_rows is not None
-        cursor = words.fetched(text) if limited else None
-        if cursor is not None:
-            self._ledger.carry(cursor, result)
 
     def _runs(self, text: str, word: str) -> None:
         """This text runs next: what it may do to names behind our back is taken as done."""
@@ -346,12 +334,10 @@ class Requests:
         if portal.shown:
             self._record(portal.shown)
             portal.shown = b""
-        self._carry(text, portal.result)
-        if name.decode("utf-8", "replace") in self._ledger.fetched:
-            self._ledger.carry(name.decode("utf-8", "replace"), portal.result)
+        cursors.go_on(self._ledger, text, portal.result, name)
         bounded = portal.result.terms.bounded or words.COPY.search(text) is not None
         owed = Owed(Sort.EXECUTE, name, portal=portal, result=portal.result, barrier=bounded)
-        owed.declares = words.declared(text) if self._ledger.fetched else None
+        cursors.begins(self._ledger, text, owed)
         self._forward(message.frame, owed)
         if bounded:  # we may have to stop it
             self._out.append(ToServer(messages.FLUSH))  # its end must come before anything else
@@ -373,8 +359,6 @@ class Requests:
         ends = message.kind in "cf"
         self._ledger.copying_in = not ends
         self._out.append(ToServer(message.frame + (messages.FLUSH if ends else b"")))
-
-    # -- forwarding and standing in --------------------------------------------------------------
 
     def _forward(self, data: bytes, owed: Owed) -> None:
         self._ledger.expect(owed)
