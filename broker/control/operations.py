@@ -120,6 +120,7 @@ class Operations:
             "commands": list(verdict.facts.commands),
             **verdict.facts.resources,
             "approvers": list(verdict.approvers) if verdict.answer is Answer.REVIEW else [],
+            "max_affected": str(verdict.max_affected) if verdict.max_affected else None,
         }
 
     # -- reviews -------------------------------------------------------------------------------

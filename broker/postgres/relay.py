@@ -27,6 +27,7 @@ from broker.wire.actions import (
     Settled,
     Step,
     ToServer,
+    Undo,
     Withdraw,
 )
 from broker.wire.conversation import Conversation
@@ -251,6 +252,8 @@ class _Relay:
             case Refuse():
                 verdict = self._gate.refuse(action.statement, action.verdict)
                 self._do(self._conversation.answer(action.ticket, verdict))
+            case Undo():
+                self._gate.refuse(action.statement, action.verdict)
             case Withdraw():
                 self._withdraw()
             case CancelUpstream():

@@ -65,6 +65,14 @@ class Refuse:
 
 
 @dataclass(frozen=True, slots=True)
+class Undo:
+    """Put on the record that this, which was let through, is undone; it is so only after."""
+
+    statement: Statement
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
 class Withdraw:
     """Stop asking about this ticket: its statement will not run, whatever the answer."""
 
@@ -89,5 +97,5 @@ class Close:
 
 
 Action: TypeAlias = (
-    ToServer | Deliver | Judge | Refuse | Withdraw | CancelUpstream | Settled | Close
+    ToServer | Deliver | Judge | Refuse | Undo | Withdraw | CancelUpstream | Settled | Close
 )

@@ -282,10 +282,18 @@ class Answers:
         told = transcript.tag(message.body) if message.kind == "C" else b""
         if head.declares is not None and message.body == b"DECLARE CURSOR\0":
             self._ledger.fetched.pop(head.declares, None)
+        undo = bounds.over(message.body, head.result)
+        if head.guard is not None and head.guard.stage is not Stage.RUN:
+            undo = None  # that is our own COMMIT
+        if undo is not None:
+            self._flush()
+            self._out.append(undo)
         if head.guard is not None:
+            if undo is not None:
+                head.guard.refusal = bounds.refusal(undo)
             self._guarded(head, head.guard, message, told)
-        elif head.sort is Sort.EXECUTE and (refusal := bounds.over(message.body, head.result)):
-            self._too_many_rows(refusal)
+        elif undo is not None:
+            self._too_many_rows(bounds.refusal(undo))
         else:
             self._deliver(message.frame, told)
 
@@ -296,7 +304,6 @@ class Answers:
     def _guarded(self, head: Owed, guard: Guard, message: Message, told: bytes) -> None:
         """A bounded write has ended, or what we put around it."""
         if guard.stage is Stage.RUN:
-            guard.refusal = bounds.over(message.body, guard.result)
             if guard.own:
                 self._release(guard)  # of a statement before it in the same text
                 guard.kept, guard.told = message.frame, told

@@ -15,11 +15,13 @@ from enum import Enum
 from typing import TYPE_CHECKING
 
 from broker.errors import ProtocolError
+from broker.model import Answer, Verdict
 from broker.wire import cursors, messages, notices, refusals, words
-from broker.wire.ledger import Owed, Refusal, Sort, Terms
+from broker.wire.actions import Undo
+from broker.wire.ledger import Approved, Owed, Refusal, Sort, Terms
 
 if TYPE_CHECKING:
-    from broker.model import Verdict
+    from broker.model import Statement
     from broker.wire.ledger import Ledger, Result
 
 # FETCH, EXECUTE, COMMIT with its deferred checks: they touch tables that they do not name.
@@ -29,15 +31,16 @@ IN_PARTS = "a bounded write must be run whole: Execute without a row limit"
 UNCLEAR = "a bounded write cannot follow messages that no Sync has ended yet"
 
 
-def terms(verdict: Verdict, text: str, *, tainted: bool) -> Terms:
+def terms(verdict: Verdict, statement: Statement, *, tainted: bool) -> Terms:
     """What a verdict demands of a statement's rows."""
     actions = verdict.facts.actions
     later = not LATER_READS.isdisjoint(actions)
     most = None if verdict.impact is None else verdict.impact.max_affected
-    undo = verdict.max_rows is not None and words.RETURNING.search(text) is not None
+    undo = verdict.max_rows is not None and words.RETURNING.search(statement.text) is not None
     if undo:  # with a COMMIT of its own, it is the client's to undo
         undo = not WRITES.isdisjoint(actions) and "transaction" not in actions
-    return Terms(verdict.max_rows, tainted, later, most, undo)
+    approved = None if most is None else Approved(statement, verdict.rule, verdict.review)
+    return Terms(verdict.max_rows, tainted, later, most, undo, approved)
 
 
 WRITES = frozenset({"insert", "update", "delete", "merge"})
@@ -133,17 +136,23 @@ def _spoil(owed: Owed) -> Next:
     return refusals.replacement(again, notices.TOO_MANY_ROWS, ""), again
 
 
-def over(tag: bytes, result: Result) -> Refusal | None:
-    """Did the write change more rows than approved, by its CommandComplete? Then the refusal."""
-    limit = result.terms.max_affected
-    if limit is None:
+def over(tag: bytes, result: Result) -> Undo | None:
+    """Did the write change more rows than approved, by its CommandComplete? Then its refusal."""
+    limit, approved = result.terms.max_affected, result.terms.approved
+    if limit is None or approved is None:
         return None
     count = affected(tag)
-    if count is None:
-        return Refusal(notices.DENIED, "interlock: undone: how many rows it changed is not known")
-    if count <= limit:
+    if count is not None and count <= limit:
         return None
-    text = f"interlock: undone: it changed {count} rows, and at most {limit} were approved"
+    changed = "an unknown number of" if count is None else str(count)
+    reason = f"undone: it changed {changed} rows, and at most {limit} were approved"
+    verdict = Verdict(Answer.DENY, approved.rule, reason, review=approved.review)
+    return Undo(approved.statement, verdict)
+
+
+def refusal(undo: Undo) -> Refusal:
+    """What the client is told of it."""
+    text = f"interlock: {undo.verdict.reason} ({undo.verdict.rule})"
     return Refusal(notices.TOO_MANY_ROWS, text)
 
 

@@ -16,8 +16,18 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from broker.model import Statement
     from broker.wire.bounds import Guard
     from broker.wire.rows import RowPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """What people let run: the statement with its values, by which rule and review."""
+
+    statement: Statement
+    rule: str
+    review: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +42,7 @@ class Terms:
     later: bool = False
     max_affected: int | None = None
     undo: bool = False  # it writes, so it must be undone when its rows are cut off
+    approved: Approved | None = None  # what `max_affected` was approved for
 
     @property
     def bounded(self) -> bool:

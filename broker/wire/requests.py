@@ -252,7 +252,7 @@ class Requests:
 
     def _go(self, message: Message, sort: Sort, statement: Statement, verdict: Verdict) -> None:
         tainted = self._tainted(verdict.facts)
-        terms = bounds.terms(verdict, statement.text, tainted=tainted)
+        terms = bounds.terms(verdict, statement, tainted=tainted)
         self._ledger.note(terms)
         if sort is Sort.QUERY:
             self._runs(statement.text, situations.word(verdict))

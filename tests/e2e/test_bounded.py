@@ -125,8 +125,15 @@ def test_more_than_was_approved_is_undone(shop: Shop) -> None:
     assert most < 100
     assert shop.dba.ssh("broker", "approve", card["id"]).returncode == 0
     _, err = asking.communicate(timeout=30)
-    assert asking.returncode != 0
-    assert f"undone: it changed 100 rows, and at most {most} were approved" in err
+    assert asking.returncode == 77
+    said = f"interlock: undone: it changed 100 rows, and at most {most} were approved (writes)"
+    assert err.splitlines()[-1] == said
+    assert err.count("undone") == 1
+    judged = [e for e in shop.broker.events() if e["type"] == "statement.judged"]
+    assert [(e["answer"], e["review"]) for e in judged] == [
+        ("allow", card["id"]),
+        ("deny", card["id"]),
+    ]
     assert shop.changed() == 0
 
 

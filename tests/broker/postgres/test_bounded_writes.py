@@ -69,6 +69,10 @@ async def test_beyond_the_bound_it_is_undone_and_told_as_an_error(
 ) -> None:
     async with front(postgres, orders) as relay, through(relay) as bare:
         seen = await _asked(relay, bare, 4, form(FIVE), q("SELECT 1"))  # type: ignore[operator]
+        judged = [e.fields for e in relay.audit.events if e.type == "statement.judged"]
+        assert [each["answer"] for each in judged[:2]] == ["allow", "deny"]
+        assert judged[0]["digest"] == judged[1]["digest"]
+        assert judged[1]["reason"] == "undone: it changed 5 rows, and at most 4 were approved"
     assert seen[0][-2:] == ["E 54000", "Z I"]
     assert "C" not in "".join(each[0] for each in seen[0])
     assert seen[1][-1] == "Z I"

@@ -7,6 +7,7 @@ import pytest
 from broker.errors import ProtocolError
 from broker.model import Answer, Facts, Impact, Part, Verdict
 from broker.wire import bounds, frontend, messages, notices
+from broker.wire.actions import Deliver, Settled, ToServer, Undo
 from tests.broker.wire.talk import (
     EXECUTE,
     NO_DATA,
@@ -24,7 +25,7 @@ FACTS = Facts((Part("update", table="public.orders"),))
 BOUNDED = Verdict(Answer.ALLOW, "r", "", FACTS, impact=Impact(max_affected=2))
 IN_TRANSACTION, FAILED = messages.ready("T"), messages.ready("E")
 UPDATE = messages.query("UPDATE orders SET note = 'x'  -- exactly this")
-OVER = ("54000", "interlock: undone: it changed 3 rows, and at most 2 were approved")
+OVER = ("54000", "interlock: undone: it changed 3 rows, and at most 2 were approved (r)")
 
 
 def done(tag: str) -> bytes:
@@ -68,6 +69,15 @@ def test_beyond_its_bound_it_is_rolled_back_and_the_error_has_both_numbers() -> 
     told, ready = talk.seen()
     assert error_of(told) == OVER
     assert ready.frame == Z_IDLE
+
+
+def test_that_it_is_undone_is_on_the_record_before_it_is() -> None:
+    actions: list[object] = list(run().conversation.from_server(done("UPDATE 3") + IN_TRANSACTION))
+    undo, rollback = (a for a in actions if not isinstance(a, (Deliver, Settled)))
+    assert isinstance(undo, Undo)
+    assert undo.statement.text == "UPDATE orders SET note = 'x'  -- exactly this"
+    assert (undo.verdict.answer, undo.verdict.rule) == (Answer.DENY, "r")
+    assert rollback == ToServer(messages.query("ROLLBACK"))
 
 
 def test_its_own_error_is_told_and_nothing_is_committed() -> None:
