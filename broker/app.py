@@ -35,10 +35,9 @@ from broker.identity.jwks import KeySource, new_client
 from broker.identity.login import Login
 from broker.live import Live
 from broker.mask.values import Redactor
-from broker.model import Answer, Language, Statement, Verdict
+from broker.model import Answer, Verdict
 from broker.policy import may, terminal
 from broker.policy.judge import judge
-from broker.postgres.dry_run import dry_run
 from broker.postgres.ways import PostgresWays
 from broker.review.desk import Desk
 from broker.shell.local_target import LocalRunner
@@ -56,7 +55,7 @@ from broker.ssh.knocks import Knocks
 from broker.ssh.listener import Listener
 from broker.ssh.routes import Routes
 from broker.store.opening import opened
-from broker.targets import CommandTarget, PostgresTarget, SshTarget
+from broker.targets import CommandTarget, SshTarget
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
@@ -64,8 +63,7 @@ if TYPE_CHECKING:
 
     from broker.config.model import Config
     from broker.live import Opened
-    from broker.model import Identity
-    from broker.review.life import Review
+    from broker.model import Identity, Statement
     from broker.shell.runner import Runner
     from broker.store.opening import Stores
     from broker.targets import SecretSource
@@ -194,7 +192,8 @@ class _Broker:
         postgres = self._postgres
         shell = ShellWays(self._runner, self._parser, self._raw_only)
         operations = self._operations()
-        dry_runs = DryRuns(operations, self._audit, self._try_out)
+        try_out = partial(postgres.try_out, lambda name: self._config.targets.get(name))
+        dry_runs = DryRuns(operations, self._audit, self._redact, try_out)
         routes = Routes(
             config=self._in_force,
             live=self._live,
@@ -287,15 +286,6 @@ class _Broker:
             formatted=formatted,
             before=self._live.before,
         )
-
-    async def _try_out(self, review: Review) -> tuple[int | None, str]:
-        statement = Statement(Language.SQL, review.statement, review.values)
-        target = self._config.targets.get(review.target)
-        connect = partial(self._postgres.beside, target, review.session)
-        if not isinstance(target, PostgresTarget):
-            return None, "only statements on a database can be tried out"
-        found = await dry_run(connect, statement, review.impact.parameters)
-        return found.rows, self._redact(found.why_not)
 
     def _lock_verbs(self) -> LockVerbs:
         return LockVerbs(

@@ -24,9 +24,16 @@ if TYPE_CHECKING:
 class DryRuns:
     """`try_out` gives the exact number of rows, or None and why not."""
 
-    def __init__(self, operations: Operations, audit: Audit, try_out: TryOut) -> None:
+    def __init__(
+        self,
+        operations: Operations,
+        audit: Audit,
+        redact: Callable[[str], str],
+        try_out: TryOut,
+    ) -> None:
         self._operations = operations
         self._audit = audit
+        self._redact = redact
         self._try_out = try_out
         self._under_way: set[str] = set()
 
@@ -60,6 +67,7 @@ class DryRuns:
     async def _tried(self, by: Identity, review: Review) -> None:
         self._note(by, review, "asked")
         rows, why = await self._try_out(review)
+        why = self._redact(why)
         self._note(by, review, f"{rows} rows" if rows is not None else f"not made: {why}")
         trial = life.Trial(by.name, self._operations.clock(), rows, why)
         self._operations.desk.tried(review.id, trial)

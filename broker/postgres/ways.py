@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 
 from broker.errors import Denied, EvidenceFailure, InterlockError, TargetUnreachable, TryLater
 from broker.mask.rows import RowMask
+from broker.model import Language, Statement
 from broker.postgres import catalogue
 from broker.postgres.cancel import Cancels
 from broker.postgres.console import CLOSING, run_command, run_script
+from broker.postgres.dry_run import dry_run
 from broker.postgres.interactive import run_interactive
 from broker.postgres.program import find_psql
 from broker.postgres.psql import Program, started
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from broker.postgres.psql import Psql
     from broker.postgres.startup import Duplex
     from broker.postgres.upstream import Upstream
+    from broker.review.life import Review
     from broker.targets import SecretSource, Target
     from broker.wire.startup import Hello
 
@@ -123,6 +126,18 @@ class PostgresWays:
         password = self._secret(target.password) if target.password is not None else None
         settings = SETTINGS | {"application_name": f"interlock {opened.session.id}"}
         return await connect(target, password, settings)
+
+    async def try_out(
+        self, targets: Callable[[str], Target | None], review: Review
+    ) -> tuple[int | None, str]:
+        """The exact number of rows that what waits would change; or None, and why not."""
+        target = targets(review.target)
+        if not isinstance(target, PostgresTarget):
+            return None, "only statements on a database can be tried out"
+        statement = Statement(Language.SQL, review.statement, review.values)
+        connect = partial(self.beside, target, review.session)
+        found = await dry_run(connect, statement, review.impact.parameters)
+        return found.rows, found.why_not
 
     async def beside(
         self, target: Target | None, session: str, settings: Mapping[str, str]

@@ -57,7 +57,7 @@ class Trying:
 
     def __post_init__(self) -> None:
         broker = cast("Operations", Broker(self.room.desk))
-        self.runs = DryRuns(broker, self.room.audit, self.try_out)
+        self.runs = DryRuns(broker, self.room.audit, str, self.try_out)
 
     async def try_out(self, review: Review) -> tuple[int | None, str]:
         self.room.journal.note("target", "tried")
