@@ -78,13 +78,35 @@ class Gate:
         once when a wait begins; `survey` before it, to add what people should know, or to refuse.
         Raises EvidenceFailure when the answer cannot be given safely.
         """
+        verdict = self.decide(statement)
+        if verdict.answer is Answer.REVIEW:
+            verdict = await self.review(statement, verdict, notice, survey)
+        return verdict
+
+    def decide(self, statement: Statement) -> Verdict:
+        """The judge's answer: final and on the record, unless it is REVIEW.
+
+        That one leads nowhere but to `review`: nothing may be forwarded on it.
+        """
         self._check_open()
         verdict = self._judged(statement)
-        if verdict.answer is Answer.REVIEW:
-            verdict = await self._reviewed(statement, verdict, notice, survey)
-            self._check_open()
-        self._settle(statement, verdict)
+        if verdict.answer is not Answer.REVIEW:
+            self._settle(statement, verdict)
         return verdict
+
+    async def review(
+        self,
+        statement: Statement,
+        verdict: Verdict,
+        notice: Notice | None = None,
+        survey: Survey | None = None,
+    ) -> Verdict:
+        """The final answer of people, where `decide` said REVIEW; as `admit` in all else."""
+        self._check_open()
+        answer = await self._reviewed(statement, verdict, notice, survey)
+        self._check_open()
+        self._settle(statement, answer)
+        return answer
 
     def foresee(self, statement: Statement) -> Verdict:
         """What the judge would say, without review or record. Nothing may be forwarded on it."""
@@ -109,7 +131,8 @@ class Gate:
         """The judge's verdict; its reason quotes the statement, so it is redacted here."""
         try:
             verdict = self._judge(statement)
-            return replace(verdict, reason=self._redact(verdict.reason))
+            reason = self._redact(verdict.reason)
+            return verdict if reason == verdict.reason else replace(verdict, reason=reason)
         except Unparsable as error:
             reason = self._redact(error.sentence)
             return Verdict(Answer.DENY, "grammar", reason, unparsable=True)
@@ -163,18 +186,21 @@ class Gate:
     def _settle(self, statement: Statement, verdict: Verdict) -> None:
         shown = self._guarded("masked", self._redact, statement.text)
         routine = verdict.answer is Answer.ALLOW and verdict.review is None
-        event = self._guarded("masked", self._told_of, statement, verdict)
-        self._guarded("audited", lambda: self._audit.append(event, durable=not routine))
+        event = self._guarded("masked", self._told_of, statement, verdict, shown)
+        self._guarded("audited", self._audit.append, event, durable=not routine)
         line = " ".join(shown.split())[:LABEL_LIMIT]
-        self._mark(f"{verdict.answer.value} {verdict.rule}: {line}")
+        self._mark(f"{verdict.answer.value} {verdict.rule}: {line}", routine=routine)
         self.recent.append(f"{verdict.answer.value}  {line}")
         if verdict.answer is Answer.DENY:
             self.refusal = verdict
             if self.told is not None:
                 self.told(statement, verdict, verdict.review, None)
 
-    def _told_of(self, statement: Statement, verdict: Verdict) -> events.Event:
-        return events.judged(self.session, statement, verdict, redact=self._redact)
+    def _told_of(self, statement: Statement, verdict: Verdict, shown: str) -> events.Event:
+        def redact(text: str) -> str:
+            return shown if text is statement.text else self._redact(text)
+
+        return events.judged(self.session, statement, verdict, redact=redact)
 
     # -- out: mask, record, then deliver -------------------------------------------------------
 
@@ -190,7 +216,7 @@ class Gate:
             self._guarded("recorded", self._recorder.output, transcript)
         return frames
 
-    def masking(self, act: Callable[P, bytes], *args: P.args, **kwargs: P.kwargs) -> bytes:
+    def masking(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a masker; when it fails, so does the session."""
         self._check_open()
         return self._guarded("masked", act, *args, **kwargs)
@@ -248,8 +274,8 @@ class Gate:
             return ExitCode.UNPARSABLE
         return ExitCode.TRY_LATER if self.refusal.expired else ExitCode.DENIED
 
-    def _mark(self, label: str) -> None:
-        self._guarded("recorded", self._recorder.marker, label)
+    def _mark(self, label: str, *, routine: bool = False) -> None:
+        self._guarded("recorded", self._recorder.marker, label, routine=routine)
 
     def _guarded(self, what: str, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:

@@ -60,6 +60,7 @@ class FakeRecorder:
     journal: Journal
     shown: bytes = b""
     markers: list[str] = field(default_factory=list)
+    routine: list[bool] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     unseen: list[int] = field(default_factory=list)
 
@@ -78,8 +79,9 @@ class FakeRecorder:
         self.journal.note("recorder", "hidden")
         self.unseen.append(count)
 
-    def marker(self, label: str) -> None:
+    def marker(self, label: str, *, routine: bool = False) -> None:
         """Remember a marker."""
+        self.routine.append(routine)
         self.journal.note("recorder", "marker " + label.split(":", maxsplit=1)[0])
         self.markers.append(label)
 

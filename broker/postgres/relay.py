@@ -1,13 +1,16 @@
 """Sockets around `wire.conversation`: one client, one target, and the gate between them.
 
 Three kinds of tasks share one conversation: one reads the client, one the target, and one waits
-for each verdict. What the conversation wants done is done at once and in order, so that no two
-tasks can get in each other's way; only the waiting for a slow peer is left to the readers.
+for people when they are asked. What the conversation wants done is done at once and in order, so
+that no two tasks can get in each other's way; only the waiting for a slow peer is left to the
+readers. A peer that does not take what it is sent is waited for before more is read for it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections import deque
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
@@ -48,6 +51,8 @@ if TYPE_CHECKING:
     from broker.wire.startup import Hello, Startup
 
 READ_SIZE = 65536
+CLIENT_READ_SIZE = 16384  # of small messages, each of which takes its time
+TURN_SECONDS = 0.005  # after which one session lets the others in between
 
 
 class _Over(Exception):
@@ -131,6 +136,8 @@ class _Relay:
         self._cancel = asyncio.Event()
         self._conversation: Conversation
         self._ended = False
+        self._for_server: list[bytes] = []
+        self._for_client: list[bytes] = []
 
     async def start(
         self,
@@ -205,11 +212,13 @@ class _Relay:
             while not self._conversation.hungry:
                 self._hungry.clear()
                 await self._hungry.wait()
-            data = await self._client.read(READ_SIZE)
+            data = await self._client.read(CLIENT_READ_SIZE)
             if not data:
                 raise _Over
+            began = time.perf_counter()
             self._do(self._conversation.from_client(data))
             await self._drain(self._upstream.writer)
+            await _pause(began)
 
     async def _read_server(self) -> None:
         lost = f"the connection to {self._upstream.target.name} was lost"
@@ -220,8 +229,10 @@ class _Relay:
                 raise TargetUnreachable(lost) from error
             if not data:
                 raise TargetUnreachable(lost)
+            began = time.perf_counter()
             self._do(self._conversation.from_server(data))
             await self._drain(self._client)
+            await _pause(began)
 
     async def _drain(self, taker: Duplex | asyncio.StreamWriter) -> None:
         try:
@@ -233,27 +244,37 @@ class _Relay:
     # -- doing -----------------------------------------------------------------------------------
 
     def _do(self, actions: list[Action]) -> None:
-        """Do all of it, in order, without letting any other task in between."""
-        for action in actions:
-            if self._ended:
-                return
-            self._act(action)
+        """Do all of it, in order, without letting any other task in between.
+
+        An answer may lead to more: that comes next, until nothing is left or people are asked.
+        """
+        began, todo = time.perf_counter(), deque(actions)
+        try:
+            while todo and not self._ended:
+                action = todo.popleft()
+                if type(action) is Judge and time.perf_counter() - began > TURN_SECONDS:
+                    self._asking = self._tasks.create_task(self._judge_in_turn(action))
+                elif more := self._act(action):
+                    todo.extendleft(reversed(more))
+        finally:  # what went well before a failure was judged, or masked and recorded
+            self._flush()
         if self._conversation.hungry:
             self._hungry.set()
 
-    def _act(self, action: Action) -> None:
+    def _act(self, action: Action) -> list[Action]:
         match action:
             case ToServer():
-                self._upstream.writer.write(action.data)
+                self._for_server.append(action.data)
             case Deliver():
-                self._client.write(self._gate.rows(action.frames, action.transcript))
+                frames = self._gate.rows(action.frames, action.transcript)
+                if frames:
+                    self._for_client.append(frames)
             case Judge():
-                self._asking = self._tasks.create_task(self._judge(action))
-            case Refuse():
+                return self._judge(action)
+            case Refuse() | Undo():
                 verdict = self._gate.refuse(action.statement, action.verdict)
-                self._do(self._conversation.answer(action.ticket, verdict))
-            case Undo():
-                self._gate.refuse(action.statement, action.verdict)
+                if isinstance(action, Refuse):
+                    return self._conversation.answer(action.ticket, verdict)
             case Withdraw():
                 self._withdraw()
             case CancelUpstream():
@@ -264,48 +285,52 @@ class _Relay:
                 raise _Over(ProtocolError(action.error) if action.error else None)
             case never:
                 assert_never(never)
+        return []
 
-    async def _judge(self, asked: Judge) -> None:
+    def _flush(self) -> None:
+        """Send what was let through: one write for all that one read led to."""
+        if self._for_server:
+            self._upstream.writer.write(b"".join(self._for_server))
+            self._for_server.clear()
+        if self._for_client:
+            self._client.write(b"".join(self._for_client))
+            self._for_client.clear()
+
+    def _judge(self, asked: Judge) -> list[Action]:
+        """The verdict of a rule is there at once; people are waited for by a task."""
+        verdict = self._gate.decide(asked.statement)
+        if verdict.answer is not Answer.REVIEW:
+            return self._conversation.answer(asked.ticket, verdict)
+        if asked.step is Step.PARSE:
+            return self._conversation.defer(asked.ticket)
+        if self._conversation.failed and "transaction" not in verdict.facts.actions:
+            why = "its transaction has failed, so nobody was asked"
+            refusal = replace(verdict, answer=Answer.DENY, reason=why)
+            self._gate.refuse(asked.statement, refusal)
+            return self._conversation.aborted(asked.ticket)
+        self._asking = self._tasks.create_task(self._review(asked, verdict))
+        return []
+
+    async def _judge_in_turn(self, asked: Judge) -> None:
+        """One client's long pipeline lets the others in between."""
+        if self._conversation.waiting == asked.ticket:
+            self._do(self._judge(asked))
+
+    async def _review(self, asked: Judge, verdict: Verdict) -> None:
         ticket = asked.ticket
-        if asked.step is Step.PARSE and self._foreseen(asked.statement) is Answer.REVIEW:
-            self._do(self._conversation.defer(ticket))
-            return
-        if self._conversation.failed and self._is_in_vain(asked.statement):
-            self._do(self._conversation.aborted(ticket))
-            return
 
         def notice(verdict: Verdict, review: str, expires: datetime) -> None:
             text = telling.waiting(verdict, review, expires, self._clock())
             self._do(self._conversation.notice(ticket, text))
 
-        verdict = await self._gate.admit(asked.statement, notice, self._surveyed)
-        self._do(self._conversation.answer(ticket, verdict))
+        answer = await self._gate.review(asked.statement, verdict, notice, self._surveyed)
+        self._do(self._conversation.answer(ticket, answer))
 
     async def _surveyed(self, statement: Statement, verdict: Verdict) -> Verdict:
         situation = self._conversation.situation()
         if self._survey is None:
             return replace(verdict, impact=Impact(parameters=situation.parameters))
         return await self._survey(statement, verdict, situation)
-
-    def _is_in_vain(self, statement: Statement) -> bool:
-        """Would people be asked about what a failed transaction cannot run anyway?"""
-        try:
-            verdict = self._gate.foresee(statement)
-        except Exception:  # noqa: BLE001 - asked again, and recorded, by the gate
-            return False
-        if verdict.answer is not Answer.REVIEW or "transaction" in verdict.facts.actions:
-            return False
-        why = "its transaction has failed, so nobody was asked"
-        refusal = replace(verdict, answer=Answer.DENY, reason=why)
-        self._gate.refuse(statement, refusal)
-        return True
-
-    def _foreseen(self, statement: Statement) -> Answer:
-        """What the verdict would be; a judge that fails is left to the gate, which fails closed."""
-        try:
-            return self._gate.foresee(statement).answer
-        except Exception:  # noqa: BLE001 - asked again, and recorded, by the gate
-            return Answer.DENY
 
     def _withdraw(self) -> None:
         if self._asking is not None:
@@ -330,6 +355,12 @@ class _Relay:
             else:
                 self._withdraw()
                 self._do(self._conversation.cancel(ticket))
+
+
+async def _pause(began: float) -> None:
+    """Let the others in between: there may be more to read at once, again and again."""
+    if time.perf_counter() - began > TURN_SECONDS:
+        await asyncio.sleep(0)
 
 
 def _worst(group: BaseExceptionGroup[BaseException]) -> InterlockError | None:

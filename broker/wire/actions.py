@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from broker.model import Parameter, Statement, Verdict
@@ -18,15 +18,13 @@ class Step(Enum):
     BIND = "bind"
 
 
-@dataclass(frozen=True, slots=True)
-class ToServer:
+class ToServer(NamedTuple):
     """Send exactly this to the target: all of it was judged, or is ours."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(NamedTuple):
     """Record `transcript`, then send `frames` to the client; both are masked already."""
 
     frames: bytes

@@ -13,7 +13,7 @@ from broker.wire import bounds, messages, notices, transcript
 from broker.wire.actions import CancelUpstream, Deliver, Settled
 from broker.wire.bounds import Stage
 from broker.wire.ledger import Refusal, Sort
-from broker.wire.rows import read_cells, read_columns
+from broker.wire.rows import read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from broker.wire.bounds import Guard
     from broker.wire.ledger import Ledger, Owed, Result
     from broker.wire.messages import Message
-    from broker.wire.rows import RowMask
+    from broker.wire.rows import RowMask, RowPlan
 
 # When one of these changes, statements no longer mean what was judged.
 PINNED = frozenset(
@@ -37,7 +37,10 @@ PINNED = frozenset(
     }
 )
 
+PLANS = 64  # descriptions of results that are remembered
+
 _RESULT = "TnDCIsHdc"  # what a result is made of
+_STATES = frozenset({b"I", b"T", b"E"})  # idle, in a transaction, in a failed one
 _PLAIN = {"1": Sort.PARSE, "2": Sort.BIND, "3": Sort.CLOSE}
 
 
@@ -64,14 +67,33 @@ class Answers:
         self._copy: Mask | None = None
         self._shown = bytearray()
         self._told = bytearray()
+        self._plans: dict[tuple[bytes, bool], tuple[int, RowPlan, bytes]] = {}
         self._out: list[Action] = []
+        self._by_kind: Mapping[str, Callable[[Message], None]] = {
+            "T": self._columns,
+            "n": self._columns,
+            "t": self._parameters,
+            "D": self._row,
+            "C": self._completed,
+            "I": self._completed,
+            "s": self._completed,
+            "Z": self._ready,
+            "E": self._error,
+            "N": self._notice,
+            "A": self._notification,
+            "S": self._status,
+            "G": self._copy_in,
+            "H": self._copy_out,
+            "d": self._copy_data,
+            "c": self._copy_done,
+        }
         self.dying = False  # the server said a last word; it will close
 
     def feed(self, data: bytes) -> list[Action]:
         """Bytes of the server."""
         self._frames.feed(data)
         while True:
-            if self._unread_rows():
+            if self._frames.begins("D") and self._rows():
                 continue
             message = self._frames.next()
             if message is None:
@@ -98,28 +120,10 @@ class Answers:
             self._after_cut(head, kind)
         elif kind in _PLAIN:
             self._plain(message, _PLAIN[kind])
+        elif kind in self._by_kind:
+            self._by_kind[kind](message)
         else:
-            answer = {
-                "T": self._columns,
-                "n": self._columns,
-                "t": self._parameters,
-                "D": self._row,
-                "C": self._completed,
-                "I": self._completed,
-                "s": self._completed,
-                "Z": self._ready,
-                "E": self._error,
-                "N": self._notice,
-                "A": self._notification,
-                "S": self._status,
-                "G": self._copy_in,
-                "H": self._copy_out,
-                "d": self._copy_data,
-                "c": self._copy_done,
-            }.get(kind)
-            if answer is None:
-                raise self._unexpected(message)
-            answer(message)
+            raise self._unexpected(message)
 
     def _unexpected(self, message: Message) -> ProtocolError:
         head = self._ledger.head
@@ -142,6 +146,9 @@ class Answers:
 
     def _parameters(self, message: Message) -> None:
         self._head(message, Sort.DESCRIBE_STATEMENT)
+        body = messages.Body(message.body)
+        body.take(4 * body.counted())
+        body.end()
         self._deliver(message.frame)
 
     def _ready(self, message: Message) -> None:
@@ -151,7 +158,9 @@ class Answers:
         if head.refusal is not None and not head.told:
             raise self._unexpected(message)
         self._copy = None
-        status = message.body.decode("latin-1")
+        if message.body not in _STATES:
+            raise self._unexpected(message)
+        status = message.body.decode("ascii")
         self._ledger.ready(status)
         following = bounds.after(head, status)
         if following is not None:
@@ -207,44 +216,60 @@ class Answers:
         if head.guard is not None:
             self._release(head.guard)
         if message.kind == "T":
-            columns = read_columns(message.body)
-            result.columns = len(columns)
-            result.plan = self._mask.plan(columns, tainted=result.terms.tainted)
-            told = transcript.row([column.name.encode() for column in columns])
+            described = self._described(message.frame, tainted=result.terms.tainted)
+            result.columns, result.plan, told = described
         if head.sort is Sort.DESCRIBE_PORTAL:
             self._ledger.done()
         if not head.hidden:
             self._deliver(message.frame, told)
 
-    def _unread_rows(self) -> bool:
-        """Relay rows that no mask can change as one piece, without reading them."""
+    def _described(self, frame: bytes, *, tainted: bool) -> tuple[int, RowPlan, bytes]:
+        """How many columns, how to mask them, and their names; drivers ask again and again."""
+        known = self._plans.get((frame, tainted))
+        if known is None:
+            columns = read_columns(frame[5:])
+            plan = self._mask.plan(columns, tainted=tainted)
+            told = transcript.row([column.name.encode() for column in columns])
+            known = len(columns), plan, told
+            if len(self._plans) >= PLANS:
+                self._plans.clear()
+            self._plans[frame, tainted] = known
+        return known
+
+    def _rows(self) -> bool:
+        """Take the rows that are here as one block: masked, told and delivered at once."""
         head = self._ledger.head
-        if self._transcribe or head is None or head.cut or head.refusal is not None:
+        if head is None or head.sort not in {Sort.QUERY, Sort.EXECUTE}:
+            return False
+        if head.cut or head.refusal is not None:
             return False
         result = self._result(head)
-        if head.sort not in {Sort.QUERY, Sort.EXECUTE} or result.plan is None or result.plan.active:
+        if result.plan is None:
             return False
         left = None
         if result.terms.max_rows is not None:
             left = max(0, result.terms.max_rows - result.rows)
-        count, data = self._frames.run("D", left)
+        count, block = self._frames.run("D", left)
         result.rows += count
-        self._shown += data
+        if count:
+            self._block(result.plan, result.columns, block)
         return bool(count)
 
+    def _block(self, plan: RowPlan, columns: int, block: bytes) -> None:
+        if plan.active:
+            block = plan.rows(block)
+        self._shown += block
+        if self._transcribe:
+            self._told += transcript.rows(block, columns)
+
     def _row(self, message: Message) -> None:
+        """A row that was not taken with its block: one too many, or one that nobody asked for."""
         head = self._head(message, Sort.QUERY, Sort.EXECUTE)
         result = self._result(head)
         if result.plan is None:
             raise self._unexpected(message)
-        if not self._within(head, result):
-            return
-        cells = read_cells(message.body, result.columns)
-        if result.plan.active:
-            cells = result.plan.apply(cells)
-        self._shown += messages.data_row(cells) if result.plan.active else message.frame
-        if self._transcribe:
-            self._told += transcript.row(cells)
+        if self._within(head, result):
+            self._block(result.plan, result.columns, message.frame)
 
     def _within(self, head: Owed, result: Result) -> bool:
         """Count one more row; one too many cuts the result off."""
@@ -275,6 +300,8 @@ class Answers:
 
     def _completed(self, message: Message) -> None:
         head = self._head(message, Sort.QUERY, Sort.EXECUTE)
+        if message.kind == "C" and message.body.find(0) != len(message.body) - 1:
+            raise self._unexpected(message)
         if head.sort is Sort.EXECUTE:
             self._ledger.done()
         else:
@@ -323,6 +350,7 @@ class Answers:
 
     def _copy_in(self, message: Message) -> None:
         self._head(message, Sort.QUERY, Sort.EXECUTE)
+        _copy_format(message)
         if not self._ledger.copies_in():
             msg = "COPY FROM STDIN cannot be followed by other messages in a pipeline"
             raise ProtocolError(msg)
@@ -330,7 +358,7 @@ class Answers:
 
     def _copy_out(self, message: Message) -> None:
         head = self._head(message, Sort.QUERY, Sort.EXECUTE)
-        if message.body[:1] != b"\0":
+        if _copy_format(message):
             text = "interlock: COPY in binary format cannot be masked; use the text format"
             self._cut(head, Refusal(notices.DENIED, text))
         elif self._result(head).terms.tainted:
@@ -381,13 +409,22 @@ class Answers:
 
     def _status(self, message: Message) -> None:
         body = messages.Body(message.body)
-        name, value = body.cstring().decode(), body.cstring().decode()
+        name, value = body.text(), body.text()
         body.end()
         if name in PINNED and value != self._pinned.get(name, value):
             msg = f"the pinned setting {name} was changed"
             raise Denied(msg)
-        shown = self._mask.text(value.encode()).decode()
+        shown = self._mask.text(value.encode()).decode("utf-8", "replace")
         self._deliver(messages.parameter_status(name, shown))
+
+
+def _copy_format(message: Message) -> int:
+    """0 for text, 1 for binary; the columns' own formats follow."""
+    body = messages.Body(message.body)
+    binary = body.take(1)[0]
+    body.take(2 * body.counted())
+    body.end()
+    return binary
 
 
 def _ours(refusal: Refusal, fields: notices.Fields) -> bool:

@@ -55,6 +55,7 @@ class Prepared:
     """One statement that the server has parsed. `deferred`: each run needs its own approval."""
 
     text: str
+    words: frozenset[str]  # of commands that concern names and COPY
     terms: Terms = Terms()
     deferred: bool = False
     types: tuple[int, ...] = ()  # of its values, as far as the client says

@@ -28,13 +28,15 @@ from broker.wire.ledger import Ledger, Owed, Portal, Prepared, Sort
 from broker.wire.messages import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from broker.model import Facts
     from broker.wire.actions import Action
+    from broker.wire.frontend import Bind
     from broker.wire.ledger import Refusal, Terms
     from broker.wire.rows import RowMask
 
+SMALL = 4096  # bytes that are worth a copy to be sent together
 BACKLOG = 1 << 20  # bytes of the client that may wait here before it is no longer read
 
 
@@ -67,6 +69,15 @@ class Requests:
         self._held: tuple[Message, Sort, Statement] | None = None
         self._reviewed = False
         self._flushed = False
+        self._by_kind: Mapping[str, Callable[[Message], None]] = {
+            "Q": self._query,
+            "P": self._parse,
+            "B": self._bind,
+            "D": self._describe,
+            "E": self._execute,
+            "C": self._close,
+            "F": self._function_call,
+        }
         self.over = False
 
     @property
@@ -118,7 +129,7 @@ class Requests:
         if message.kind in "dcf" and any(o.sort is Sort.EXECUTE for o in ledger.owed):
             # It may be data for a COPY whose beginning has not arrived: ask for it, and wait.
             if not self._flushed:
-                self._out.append(ToServer(messages.FLUSH))
+                self._send(messages.FLUSH)
             self._flushed = True
             return False
         self._flushed = False
@@ -135,22 +146,10 @@ class Requests:
         elif kind == "S":
             self._ledger.skipping = False
             self._forward(message.frame, Owed(Sort.SYNC))
+        elif not self._ledger.skipping and kind == "H":
+            self._send(message.frame)
         elif not self._ledger.skipping:
-            self._dispatch(kind, message)
-
-    def _dispatch(self, kind: str, message: Message) -> None:
-        if kind == "H":
-            self._out.append(ToServer(message.frame))
-            return
-        {
-            "Q": self._query,
-            "P": self._parse,
-            "B": self._bind,
-            "D": self._describe,
-            "E": self._execute,
-            "C": self._close,
-            "F": self._function_call,
-        }[kind](message)
+            self._by_kind[kind](message)
 
     def _goodbye(self) -> list[Action]:
         out: list[Action] = []
@@ -186,7 +185,7 @@ class Requests:
             statement = Statement(Language.SQL, prepared.text, bind.values)
             self._ask(message, Sort.BIND, statement, Step.BIND)
         else:
-            self._bound(message, prepared, prepared.terms)
+            self._bound(message, bind, prepared, prepared.terms)
 
     def _readable(self, message: Message, sort: Sort, text: bytes) -> bool:
         """Do we and the server read the same? If not, it is refused."""
@@ -234,7 +233,8 @@ class Requests:
         held = self._take(ticket)
         if held is None:
             return []
-        self._parsed(held[0], Prepared(held[2].text, deferred=True))
+        text = held[2].text
+        self._parsed(held[0], Prepared(text, frontend.words(text), deferred=True))
         return self.advance()
 
     def fail(self, ticket: int, code: str, text: str) -> list[Action]:
@@ -255,7 +255,7 @@ class Requests:
         terms = bounds.terms(verdict, statement, tainted=tainted)
         self._ledger.note(terms)
         if sort is Sort.QUERY:
-            self._runs(statement.text, situations.word(verdict))
+            self._runs(statement.text, frontend.words(statement.text), situations.word(verdict))
             if self._dbname is not None:
                 self._record(transcript.statement(self._dbname, statement.text))
             first = bounds.first(self._ledger, message.frame, terms, statement.text)
@@ -264,22 +264,22 @@ class Requests:
             else:
                 self._forward(*first)
         elif sort is Sort.PARSE:
-            self._parsed(message, Prepared(statement.text, terms))
+            self._parsed(message, Prepared(statement.text, frontend.words(statement.text), terms))
         else:
-            name = frontend.read_bind(message.body).statement
-            prepared = self._ledger.statements.find(name)
+            bind = frontend.read_bind(message.body)
+            prepared = self._ledger.statements.find(bind.statement)
             if prepared is None:
                 msg = "a prepared statement vanished while it was approved"
                 raise ProtocolError(msg)
-            self._bound(message, prepared, terms, situations.word(verdict))
+            self._bound(message, bind, prepared, terms, situations.word(verdict))
 
-    def _runs(self, text: str, word: str) -> None:
-        """This text runs next: what it may do to names behind our back is taken as done."""
+    def _runs(self, text: str, said: frozenset[str], word: str) -> None:
+        """This text runs next: what its words may do to names behind our back is taken as done."""
         self._ledger.ran.append((word, text))
         self._ledger.epoch += 1
-        if words.PREPARE.search(text):
+        if "prepare" in said:
             self._ledger.void_statements()
-        if words.CURSOR.search(text):
+        if "declare" in said or "close" in said:
             self._ledger.void_portals()
 
     def _parsed(self, message: Message, prepared: Prepared) -> None:
@@ -288,9 +288,8 @@ class Requests:
         self._forward(message.frame, Owed(Sort.PARSE, parse.name, prepared=prepared))
 
     def _bound(
-        self, message: Message, prepared: Prepared, terms: Terms, word: str = "allow"
+        self, message: Message, bind: Bind, prepared: Prepared, terms: Terms, word: str = "allow"
     ) -> None:
-        bind = frontend.read_bind(message.body)
         portal = Portal(prepared, self._ledger.result(terms), word=word)
         if self._dbname is not None:
             portal.shown = transcript.bound(self._dbname, prepared.text, bind)
@@ -320,7 +319,8 @@ class Requests:
             self._unknown(Owed(Sort.EXECUTE, name), "portal", name)
             return
         text = portal.prepared.text
-        if words.EXECUTE.search(text) and self._ledger.deferred:  # prepared since this was
+        said = portal.prepared.words
+        if "execute" in said and self._ledger.deferred:  # prepared since this was
             self._refuse(message, Sort.EXECUTE, text.encode(), words.NO_EXECUTE)
             return
         if portal.result.terms.max_affected is not None and not frontend.runs_whole(message.body):
@@ -329,18 +329,18 @@ class Requests:
         if portal.described != self._ledger.epoch:
             hidden = Owed(Sort.DESCRIBE_PORTAL, name, portal=portal, hidden=True)
             self._forward(messages.describe("P", name), hidden)
-        self._runs(text, portal.word)
+        self._runs(text, said, portal.word)
         portal.described = self._ledger.epoch
         if portal.shown:
             self._record(portal.shown)
             portal.shown = b""
         cursors.go_on(self._ledger, text, portal.result, name)
-        bounded = portal.result.terms.bounded or words.COPY.search(text) is not None
+        bounded = portal.result.terms.bounded or "copy" in said
         owed = Owed(Sort.EXECUTE, name, portal=portal, result=portal.result, barrier=bounded)
         cursors.begins(self._ledger, text, owed)
         self._forward(message.frame, owed)
         if bounded:  # we may have to stop it
-            self._out.append(ToServer(messages.FLUSH))  # its end must come before anything else
+            self._send(messages.FLUSH)  # its end must come before anything else
 
     def _close(self, message: Message) -> None:
         named = frontend.read_named(message.body)
@@ -358,11 +358,19 @@ class Requests:
             raise ProtocolError(msg)
         ends = message.kind in "cf"
         self._ledger.copying_in = not ends
-        self._out.append(ToServer(message.frame + (messages.FLUSH if ends else b"")))
+        self._send(message.frame + (messages.FLUSH if ends else b""))
 
     def _forward(self, data: bytes, owed: Owed) -> None:
         self._ledger.expect(owed)
-        self._out.append(ToServer(data))
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        """Small messages in a row go out as one piece."""
+        last = self._out[-1] if self._out else None
+        if isinstance(last, ToServer) and len(last.data) + len(data) <= SMALL:
+            self._out[-1] = ToServer(last.data + data)
+        else:
+            self._out.append(ToServer(data))
 
     def _unknown(self, owed: Owed, what: str, name: bytes) -> None:
         code = notices.NO_PORTAL if what == "portal" else notices.NO_STATEMENT
@@ -386,7 +394,7 @@ class Requests:
     def too_many_rows(self, refusal: Refusal) -> None:
         """A limited Execute ended before it could be stopped: make the server fail after all."""
         self._replace(Owed(Sort.BIND, barrier=True), refusal.code, refusal.message)
-        self._out.append(ToServer(messages.FLUSH))
+        self._send(messages.FLUSH)
 
     def follow(self, data: bytes, owed: Owed) -> None:
         """A message of our own, before any other of the client."""

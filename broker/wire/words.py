@@ -5,14 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from broker.wire import frontend
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# Keywords cannot be written with escapes, so a text without the word cannot hold the command.
-PREPARE = re.compile(r"\bprepare\b", re.IGNORECASE)
-EXECUTE = re.compile(r"\bexecute\b", re.IGNORECASE)
-COPY = re.compile(r"\bcopy\b", re.IGNORECASE)
-CURSOR = re.compile(r"\b(?:declare|close)\b", re.IGNORECASE)
 RETURNING = re.compile(r"\breturning\b", re.IGNORECASE)
 NO_EXECUTE = "EXECUTE is not offered while a prepared statement needs approval for each run"
 
@@ -32,6 +29,6 @@ def unreadable(
         return text.replace(marker, b"[marker]"), "the text holds this console's own marker"
     if "\0" in decoded:
         return text, "the statement holds a NUL byte"
-    if EXECUTE.search(decoded) and deferred():
+    if deferred() and "execute" in frontend.words(decoded):
         return text, NO_EXECUTE
     return None

@@ -63,6 +63,23 @@ async def test_judged_then_audited_then_marked() -> None:
     ]
 
 
+async def test_what_people_must_decide_is_not_on_the_record_before_they_did() -> None:
+    world = World(REVIEW)
+    verdict = world.gate.decide(SELECT)
+    assert verdict.answer is Answer.REVIEW
+    assert world.journal.happened == ["judge: asked"]
+    answer = await world.gate.review(SELECT, verdict)
+    assert answer.answer is Answer.ALLOW
+    assert world.journal.happened[-2:] == ["audit: statement.judged", "recorder: marker allow r"]
+
+
+@pytest.mark.parametrize("verdict", [ALLOW, DENY])
+def test_what_a_rule_decides_is_final_at_once(verdict: Verdict) -> None:
+    world = World(verdict)
+    assert world.gate.decide(SELECT) == verdict
+    assert world.journal.happened[1:2] == ["audit: statement.judged"]
+
+
 async def test_a_review_is_asked_before_it_is_audited_as_allowed() -> None:
     world = World(REVIEW)
     told: list[str] = []
@@ -120,6 +137,19 @@ async def test_a_survey_that_fails_or_allows_shuts_the_gate(error: bool) -> None
     with pytest.raises(EvidenceFailure):
         await world.gate.admit(SELECT)
     assert "review: asked" not in world.journal.happened
+
+
+@pytest.mark.parametrize(
+    ("verdict", "routine"), [(ALLOW, [True]), (DENY, [False]), (REVIEW, [False, False, False])]
+)
+async def test_only_what_a_rule_allowed_by_itself_does_not_wait_for_the_disk(
+    verdict: Verdict, routine: list[bool]
+) -> None:
+    world = World(verdict)
+    await world.gate.admit(SELECT)
+    assert world.recorder.routine == routine
+    world.gate.count({"email": 2})
+    assert world.recorder.routine == [*routine, False]
 
 
 async def test_an_approval_under_other_rules_is_worth_nothing() -> None:

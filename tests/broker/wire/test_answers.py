@@ -24,7 +24,7 @@ from tests.broker.wire.talk import (
 
 @pytest.mark.parametrize("kind", ["W", "V", "R", "K", "D", "1", "Z", "C"])
 def test_answers_to_what_was_not_asked_end_everything(kind: str) -> None:
-    with pytest.raises(ProtocolError, match="answered"):
+    with pytest.raises(ProtocolError, match=r"answered|out of bounds"):
         Talk().answers(messages.frame(kind, b"I"))
 
 
