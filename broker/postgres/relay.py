@@ -272,9 +272,7 @@ class _Relay:
             case Judge():
                 return self._judge(action)
             case Refuse() | Undo():
-                verdict = self._gate.refuse(action.statement, action.verdict)
-                if isinstance(action, Refuse):
-                    return self._conversation.answer(action.ticket, verdict)
+                return self._refused(action)
             case Withdraw():
                 self._withdraw()
             case CancelUpstream():
@@ -286,6 +284,11 @@ class _Relay:
             case never:
                 assert_never(never)
         return []
+
+    def _refused(self, action: Refuse | Undo) -> list[Action]:
+        verdict = self._gate.refuse(action.statement, action.verdict)
+        undone = isinstance(action, Undo)  # which goes on by itself
+        return [] if undone else self._conversation.answer(action.ticket, verdict)
 
     def _flush(self) -> None:
         """Send what was let through: one write for all that one read led to."""
