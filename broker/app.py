@@ -24,7 +24,7 @@ from broker.control.locks import LockVerbs
 from broker.control.nodes import Membership
 from broker.control.operations import Operations
 from broker.control.server import Server
-from broker.errors import IdentityRefused, Unparsable
+from broker.errors import EvidenceFailure, IdentityRefused, Unparsable
 from broker.evidence import recorder
 from broker.evidence.keys import load_or_create
 from broker.evidence.log import AuditLog
@@ -70,6 +70,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("interlock")
 
+LAST_S = 10  # seconds in which a broker without an audit log tells everybody why
 TICK = 1.0  # seconds between seals of the log and syncs of the recordings
 FORMAT_LIMIT = 16 * 1024  # characters of SQL that are formatted for a card
 
@@ -243,7 +244,12 @@ class _Broker:
         while True:
             await asyncio.sleep(TICK)
             self._live.tick()
-            self._audit.seal()
+            try:
+                self._audit.seal()
+            except EvidenceFailure as error:  # whoever comes now is still told so
+                log.error("%s; all work is refused, and the broker ends in %d s", error, LAST_S)
+                await asyncio.sleep(LAST_S)
+                raise
 
     @property
     def _config(self) -> Config:

@@ -287,8 +287,9 @@ class _Relay:
 
     def _refused(self, action: Refuse | Undo) -> list[Action]:
         verdict = self._gate.refuse(action.statement, action.verdict)
-        undone = isinstance(action, Undo)  # which goes on by itself
-        return [] if undone else self._conversation.answer(action.ticket, verdict)
+        if isinstance(action, Undo):
+            return []  # it goes on by itself
+        return self._conversation.answer(action.ticket, verdict)
 
     def _flush(self) -> None:
         """Send what was let through: one write for all that one read led to."""

@@ -43,8 +43,7 @@ def test_a_full_disk_refuses_new_sessions_and_nothing_reaches_the_target(own_dem
         assert ran.returncode == 70
         assert "interlock: " in ran.stderr
         assert "Traceback" not in ran.stderr
-        again = own_demo.ssh("box@agent", "touch never")
-        assert again.returncode in {70, 255}, "a broker whose log failed ends within a second"
+        assert own_demo.ssh("box@agent", "touch never").returncode == 70
     assert not own_demo.database_saw("never sent")
     assert not (own_demo.folder / "box" / "never").exists()
 
