@@ -18,6 +18,7 @@ from broker import events
 from broker.clock import utc_now
 from broker.config.in_force import InForce
 from broker.config.secrets import resolve
+from broker.control.dry_runs import DryRuns
 from broker.control.holds import Holds
 from broker.control.locks import LockVerbs
 from broker.control.nodes import Membership
@@ -126,6 +127,9 @@ class _Broker:
         self._redactor = Redactor(config.masking)
         self._node = self._nodes.name
         self._parser = ShellParser()
+        self._postgres = PostgresWays(
+            lambda: self._config.masking, secrets.token_bytes(32), self._secret
+        )
         self._desk = Desk(store, audit, utc_now, redact=self._redact)
         self.holds = Holds(
             stores.locks,
@@ -186,9 +190,11 @@ class _Broker:
 
     def listener(self) -> Listener:
         """The front door with every way behind it."""
-        postgres = PostgresWays(lambda: self._config.masking, secrets.token_bytes(32), self._secret)
+        postgres = self._postgres
         shell = ShellWays(self._runner, self._parser, self._raw_only)
         operations = self._operations()
+        try_out = partial(postgres.try_out, lambda name: self._config.targets.get(name))
+        dry_runs = DryRuns(operations, self._audit, self._redact, try_out)
         routes = Routes(
             config=self._in_force,
             live=self._live,
@@ -199,9 +205,9 @@ class _Broker:
                 DeviceLogin(self._flow, lambda: self._config.issuers),
             ),
             approvals=Approvals(
-                lambda by, reader, writer: Server(by, operations, reader, writer).run()
+                lambda by, reader, writer: Server(by, operations, dry_runs, reader, writer).run()
             ),
-            verbs=Verbs(operations, self._lock_verbs()),
+            verbs=Verbs(operations, self._lock_verbs(), dry_runs),
             ways={"postgres": postgres.console, "ssh": shell, "command": shell},
             holds=self.holds,
             knock=Knocks(

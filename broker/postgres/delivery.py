@@ -18,6 +18,7 @@ _OURS = (
     b"ERROR:  interlock: denied by ",
     b"ERROR:  interlock: not understood, ",
     b"ERROR:  interlock: not sent: ",
+    b"ERROR:  interlock: undone: ",
     b"NOTICE:  interlock: waiting for approval ",
 )
 _BELONGS = (b"DETAIL:", b"HINT:", b"LINE ", b" ", b"\t")

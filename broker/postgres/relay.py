@@ -11,12 +11,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, assert_never
 
 from broker.console import telling
 from broker.errors import Denied, EvidenceFailure, InterlockError, ProtocolError, TargetUnreachable
-from broker.model import Answer
+from broker.model import Answer, Impact
 from broker.postgres.guard import GuardedMask
 from broker.postgres.startup import greet, welcome
 from broker.wire import notices
@@ -29,6 +30,7 @@ from broker.wire.actions import (
     Settled,
     Step,
     ToServer,
+    Undo,
     Withdraw,
 )
 from broker.wire.conversation import Conversation
@@ -38,10 +40,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from broker.gate import Gate
-    from broker.model import Facts, Identity, Verdict
+    from broker.model import Facts, Identity, Statement, Verdict
     from broker.ports import Clock
     from broker.postgres.cancel import Cancels
     from broker.postgres.startup import Duplex
+    from broker.postgres.survey import Survey
     from broker.postgres.upstream import Upstream
     from broker.wire.actions import Action
     from broker.wire.rows import RowMask
@@ -70,6 +73,7 @@ async def relay(  # noqa: PLR0913 - the one place where a session's parts meet
     identity: Identity,
     transcribe: bool,
     tainted: Callable[[Facts], bool] = lambda _: False,
+    survey: Survey | None = None,
     hello: Hello | None = None,
     closing: bytes = b"",
     marker: bytes = b"",
@@ -90,7 +94,7 @@ async def relay(  # noqa: PLR0913 - the one place where a session's parts meet
         if isinstance(hello, Cancel):
             await cancels.cancel(hello.key, identity)
         elif hello is not None:
-            running = _Relay(client, upstream, gate, GuardedMask(gate, mask), clock)
+            running = _Relay(client, upstream, gate, GuardedMask(gate, mask), clock, survey)
             try:
                 await running.start(
                     hello, transcribe=transcribe, tainted=tainted, closing=closing, marker=marker
@@ -118,12 +122,14 @@ class _Relay:
         gate: Gate,
         mask: GuardedMask,
         clock: Clock,
+        survey: Survey | None,
     ) -> None:
         self._client = client
         self._upstream = upstream
         self._gate = gate
         self._mask = mask
         self._clock = clock
+        self._survey = survey
         self._tasks = asyncio.TaskGroup()
         self._asking: asyncio.Task[None] | None = None
         self._hungry = asyncio.Event()
@@ -265,9 +271,8 @@ class _Relay:
                     self._for_client.append(frames)
             case Judge():
                 return self._judge(action)
-            case Refuse():
-                verdict = self._gate.refuse(action.statement, action.verdict)
-                return self._conversation.answer(action.ticket, verdict)
+            case Refuse() | Undo():
+                return self._refused(action)
             case Withdraw():
                 self._withdraw()
             case CancelUpstream():
@@ -279,6 +284,12 @@ class _Relay:
             case never:
                 assert_never(never)
         return []
+
+    def _refused(self, action: Refuse | Undo) -> list[Action]:
+        verdict = self._gate.refuse(action.statement, action.verdict)
+        if isinstance(action, Undo):
+            return []  # it goes on by itself
+        return self._conversation.answer(action.ticket, verdict)
 
     def _flush(self) -> None:
         """Send what was let through: one write for all that one read led to."""
@@ -296,6 +307,11 @@ class _Relay:
             return self._conversation.answer(asked.ticket, verdict)
         if asked.step is Step.PARSE:
             return self._conversation.defer(asked.ticket)
+        if self._conversation.failed and "transaction" not in verdict.facts.actions:
+            why = "its transaction has failed, so nobody was asked"
+            refusal = replace(verdict, answer=Answer.DENY, reason=why)
+            self._gate.refuse(asked.statement, refusal)
+            return self._conversation.aborted(asked.ticket)
         self._asking = self._tasks.create_task(self._review(asked, verdict))
         return []
 
@@ -311,8 +327,14 @@ class _Relay:
             text = telling.waiting(verdict, review, expires, self._clock())
             self._do(self._conversation.notice(ticket, text))
 
-        answer = await self._gate.review(asked.statement, verdict, notice)
+        answer = await self._gate.review(asked.statement, verdict, notice, self._surveyed)
         self._do(self._conversation.answer(ticket, answer))
+
+    async def _surveyed(self, statement: Statement, verdict: Verdict) -> Verdict:
+        situation = self._conversation.situation()
+        if self._survey is None:
+            return replace(verdict, impact=Impact(parameters=situation.parameters))
+        return await self._survey(statement, verdict, situation)
 
     def _withdraw(self) -> None:
         if self._asking is not None:

@@ -7,18 +7,22 @@ from __future__ import annotations
 
 import secrets
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from broker.errors import Denied, EvidenceFailure, InterlockError, TargetUnreachable, TryLater
 from broker.mask.rows import RowMask
+from broker.model import Language, Statement
 from broker.postgres import catalogue
 from broker.postgres.cancel import Cancels
 from broker.postgres.console import CLOSING, run_command, run_script
+from broker.postgres.dry_run import dry_run
 from broker.postgres.interactive import run_interactive
 from broker.postgres.program import find_psql
 from broker.postgres.psql import Program, started
 from broker.postgres.relay import relay
 from broker.postgres.startup import DuplexOverStreams, greet
+from broker.postgres.survey import Survey
 from broker.postgres.upstream import connect
 from broker.targets import PostgresTarget
 from broker.wire import notices
@@ -26,7 +30,7 @@ from broker.wire.startup import Cancel
 
 if TYPE_CHECKING:
     import asyncio
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from broker.console.client import Client
@@ -36,7 +40,8 @@ if TYPE_CHECKING:
     from broker.postgres.psql import Psql
     from broker.postgres.startup import Duplex
     from broker.postgres.upstream import Upstream
-    from broker.targets import SecretSource
+    from broker.review.life import Review
+    from broker.targets import SecretSource, Target
     from broker.wire.startup import Hello
 
 SETTINGS = {
@@ -122,6 +127,28 @@ class PostgresWays:
         settings = SETTINGS | {"application_name": f"interlock {opened.session.id}"}
         return await connect(target, password, settings)
 
+    async def try_out(
+        self, targets: Callable[[str], Target | None], review: Review
+    ) -> tuple[int | None, str]:
+        """The exact number of rows that what waits would change; or None, and why not."""
+        target = targets(review.target)
+        if not isinstance(target, PostgresTarget):
+            return None, "only statements on a database can be tried out"
+        statement = Statement(Language.SQL, review.statement, review.values)
+        connect = partial(self.beside, target, review.session)
+        found = await dry_run(connect, statement, review.impact.parameters)
+        return found.rows, found.why_not
+
+    async def beside(
+        self, target: Target | None, session: str, settings: Mapping[str, str]
+    ) -> Upstream:
+        """A connection of ours as the session's own, for looking at what it would do."""
+        if not isinstance(target, PostgresTarget):
+            raise TypeError(target)
+        password = self._secret(target.password) if target.password is not None else None
+        named = {"application_name": f"interlock {session} aside"}
+        return await connect(target, password, SETTINGS | named | dict(settings))
+
     async def _relay(
         self, opened: Opened, stream: Duplex, upstream: Upstream, hello: Hello, marker: str = ""
     ) -> None:
@@ -137,6 +164,9 @@ class PostgresWays:
             identity=opened.session.identity,
             transcribe=not marker,
             tainted=masked.tainted,
+            survey=Survey(
+                partial(self.beside, opened.target, opened.session.id), opened.gate.redact
+            ),
             hello=hello,
             closing=CLOSING.encode() if marker else b"",
             marker=marker.encode(),
