@@ -246,6 +246,11 @@ class Gate:
         self._guarded("recorded", self._recorder.output, data)
         return data
 
+    def may_show(self, text: str) -> bool:
+        """Does no mask touch this text, so that a completion may offer it?"""
+        self._check_open()
+        return self._guarded("masked", self._redact, text) == text
+
     def stated(self, sentence: str, *, quoting: bool = False) -> bytes:
         """Record a sentence about a verdict; give back its bytes to deliver.
 

@@ -47,10 +47,15 @@ _TOKEN = re.compile(
 )
 
 
+def plain(text: str) -> list[list[Piece]]:
+    """Each line without colours."""
+    return [[("", line)] for line in text.split("\n")]
+
+
 def sql(text: str) -> list[list[Piece]]:
     """Each line as pieces of one style."""
     if len(text) > LIMIT:
-        return [[("", line)] for line in text.split("\n")]
+        return plain(text)
     lines: list[list[Piece]] = [[]]
     for style, piece in _pieces(text):
         first, *more = piece.split("\n")

@@ -10,6 +10,8 @@ from prompt_toolkit.utils import get_cwidth
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
+    from broker.gate import Gate
+
     Complete: TypeAlias = Callable[[str], "Found | Awaitable[Found]"]
 
 LISTED = 200  # candidates shown at most
@@ -34,6 +36,16 @@ class Found:
             return only if only.endswith("/") else only + self.last
         begins = shared(self.candidates)
         return begins if len(begins) > len(self.word) else None
+
+
+def recorded_by(gate: Gate) -> Callable[[str], str]:
+    """Lists of candidates go through the gate, as all that is shown does."""
+
+    def shown(listing: str) -> str:
+        data = gate.said("\r\n" + listing.replace("\n", "\r\n") + "\r\n")
+        return data.decode().strip("\r\n").replace("\r\n", "\n")
+
+    return shown
 
 
 def shared(words: Sequence[str]) -> str:

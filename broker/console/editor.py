@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from broker.console.keys import Keys, as_paste
+from broker.console.keys import AHEAD_LIMIT, Keys, as_paste
 from broker.console.screen import Interrupted, Screen
 from broker.errors import UsageError
 
@@ -89,12 +89,16 @@ class Editor:
         self._plain.clear()
         return pending
 
-    def type_ahead(self, data: bytes) -> None:
-        """Keys typed while something ran: the next prompt shows them as text, line ends too."""
+    def type_ahead(self, data: bytes) -> bool:
+        """Keys typed while something ran: the next prompt shows them as text, line ends too.
+
+        False when that was too much, and its end was dropped.
+        """
         if self._client.terminal is None:
             self._plain += data
-        else:
-            self._keys.feed(as_paste(data))
+            return True
+        self._keys.feed(as_paste(data))
+        return len(data) <= AHEAD_LIMIT
 
     # -- with a terminal -----------------------------------------------------------------------
 

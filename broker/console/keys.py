@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 PASTE = "paste"
 TEXT_LIMIT = 32 * 1024  # characters of one edited text, and bytes of one paste
+AHEAD_LIMIT = TEXT_LIMIT - 1024  # bytes typed ahead that fit into one paste
 SEQUENCE_LIMIT = 38  # bytes of an escape sequence that is not whole yet
 RUN_LIMIT = 4096  # bytes of text taken at once
 VISIBLE = frozenset("\n\t\u200c\u200d")
@@ -91,6 +92,10 @@ class Keys:
     def feed(self, data: bytes) -> None:
         """More was typed."""
         self._raw += data
+
+    def give_back(self, data: bytes) -> None:
+        """The rest of a key that was used in part: it comes next."""
+        self._raw[:0] = data
 
     def take_all(self) -> bytes:
         """Everything not used yet, for somebody else."""
@@ -210,5 +215,5 @@ def clean(text: str) -> str:
 
 def as_paste(data: bytes) -> bytes:
     """What was typed unseen, as one paste: shown for editing, and its line ends submit nothing."""
-    text = clean(data.decode("utf-8", "ignore")).rstrip("\n")[: TEXT_LIMIT // 4]
+    text = clean(data[:AHEAD_LIMIT].decode("utf-8", "ignore")).rstrip("\n")
     return PASTE_BEGINS + text.encode() + PASTE_ENDS if text else b""

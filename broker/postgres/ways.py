@@ -5,11 +5,14 @@ Whatever the way, the statements pass one relay, the same judge and the same mas
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
+from broker.clock import utc_now
+from broker.console.history import Histories
 from broker.errors import Denied, EvidenceFailure, InterlockError, TargetUnreachable, TryLater
 from broker.mask.rows import RowMask
 from broker.model import Language, Statement
@@ -18,6 +21,7 @@ from broker.postgres.cancel import Cancels
 from broker.postgres.console import CLOSING, run_command, run_script
 from broker.postgres.dry_run import dry_run
 from broker.postgres.interactive import run_interactive
+from broker.postgres.known import Known, Names
 from broker.postgres.program import find_psql
 from broker.postgres.psql import Program, started
 from broker.postgres.relay import relay
@@ -29,8 +33,12 @@ from broker.wire import notices
 from broker.wire.startup import Cancel
 
 if TYPE_CHECKING:
+<<<<<<< HEAD
     import asyncio
     from collections.abc import AsyncIterator, Callable, Mapping
+=======
+    from collections.abc import AsyncIterator, Callable
+>>>>>>> 69b6dab (Page, complete and colour at the SQL prompt; hold what follows a refusal)
     from contextlib import AbstractAsyncContextManager
 
     from broker.console.client import Client
@@ -67,6 +75,8 @@ class PostgresWays:
         self._mask_key = mask_key
         self._secret = secret
         self._cancels = Cancels()
+        self._histories = Histories()
+        self._known = Known(utc_now)
 
     async def console(self, opened: Opened, client: Client, command: str | None) -> int:
         """psql for a person, one SQL text, or a script on standard input."""
@@ -74,8 +84,35 @@ class PostgresWays:
             if command is not None:
                 return await run_command(client, opened.gate, psql, command)
             if client.terminal is not None:
-                return await run_interactive(client, opened.gate, psql, opened.target.name)
+                return await self._interactive(opened, client, psql)
             return await run_script(client, opened.gate, psql)
+
+    async def _interactive(self, opened: Opened, client: Client, psql: Psql) -> int:
+        """A person at a prompt; what may be completed is looked up while they begin to type."""
+        session = opened.session
+        names = Names()
+        failure: Exception | None = None  # raised outside, where no group wraps it
+        code = 0
+        async with asyncio.TaskGroup() as group:
+            looking = group.create_task(
+                self._known.into(names, session.target, lambda: self._connected(opened))
+            )
+            try:
+                code = await run_interactive(
+                    client,
+                    opened.gate,
+                    psql,
+                    session.target,
+                    history=self._histories.of(str(session.identity), session.target),
+                    names=names,
+                )
+            except Exception as error:  # noqa: BLE001 - raised again below
+                failure = error
+            finally:
+                looking.cancel()
+        if failure is not None:
+            raise failure
+        return code
 
     async def forward(
         self,

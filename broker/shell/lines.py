@@ -67,7 +67,7 @@ class Lines:
     def status(self, status: int) -> None:
         self._kept.status = status
 
-    def keep_ahead(self, keep: Callable[[bytes], None]) -> None:
+    def keep_ahead(self, keep: Callable[[bytes], object]) -> None:
         """Where keys go that are typed while a line waits for people."""
         self.asking.keep = keep
 

@@ -29,7 +29,7 @@ class LineEditor(Protocol):
     async def line(self, prompt: str) -> str | None:
         """The accepted text, None at the end of input; raises Interrupted at Ctrl-C."""
 
-    def type_ahead(self, data: bytes) -> None:
+    def type_ahead(self, data: bytes) -> object:
         """Keys typed while a line waited: the next prompt shows them."""
 
 
