@@ -33,12 +33,7 @@ from broker.wire import notices
 from broker.wire.startup import Cancel
 
 if TYPE_CHECKING:
-<<<<<<< HEAD
-    import asyncio
     from collections.abc import AsyncIterator, Callable, Mapping
-=======
-    from collections.abc import AsyncIterator, Callable
->>>>>>> 69b6dab (Page, complete and colour at the SQL prompt; hold what follows a refusal)
     from contextlib import AbstractAsyncContextManager
 
     from broker.console.client import Client
