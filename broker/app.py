@@ -191,7 +191,12 @@ class _Broker:
     def listener(self) -> Listener:
         """The front door with every way behind it."""
         postgres = self._postgres
-        shell = ShellWays(self._runner, self._parser, self._raw_only)
+        shell = ShellWays(
+            self._runner,
+            self._parser,
+            lambda who, target: may.commands(self._config.rules, who, target),
+            self._raw_only,
+        )
         operations = self._operations()
         try_out = partial(postgres.try_out, lambda name: self._config.targets.get(name))
         dry_runs = DryRuns(operations, self._audit, self._redact, try_out)
