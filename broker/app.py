@@ -18,6 +18,7 @@ from broker import events
 from broker.clock import utc_now
 from broker.config.in_force import InForce
 from broker.config.secrets import resolve
+from broker.control.dry_runs import DryRuns
 from broker.control.holds import Holds
 from broker.control.locks import LockVerbs
 from broker.control.nodes import Membership
@@ -191,8 +192,16 @@ class _Broker:
 
     def listener(self) -> Listener:
         """The front door with every way behind it."""
-        shell = ShellWays(self._runner, self._parser, self._raw_only)
+        postgres = self.postgres
+        shell = ShellWays(
+            self._runner,
+            self._parser,
+            lambda who, target: may.commands(self._config.rules, who, target),
+            self._raw_only,
+        )
         operations = self._operations()
+        try_out = partial(postgres.try_out, lambda name: self._config.targets.get(name))
+        dry_runs = DryRuns(operations, self._audit, self._redact, try_out)
         routes = Routes(
             config=self._in_force,
             live=self._live,
@@ -203,10 +212,10 @@ class _Broker:
                 DeviceLogin(self._flow, lambda: self._config.issuers),
             ),
             approvals=Approvals(
-                lambda by, reader, writer: Server(by, operations, reader, writer).run()
+                lambda by, reader, writer: Server(by, operations, dry_runs, reader, writer).run()
             ),
-            verbs=Verbs(operations, self._lock_verbs()),
-            ways={"postgres": self.postgres.console, "ssh": shell, "command": shell},
+            verbs=Verbs(operations, self._lock_verbs(), dry_runs),
+            ways={"postgres": postgres.console, "ssh": shell, "command": shell},
             holds=self.holds,
             knock=Knocks(
                 lambda: self._config.limits.logins_per_source,

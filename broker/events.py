@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from broker.model import Identity, Session, Statement, Verdict
+    from broker.model import Identity, Impact, Session, Statement, Verdict
 
 Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
 
@@ -145,13 +145,17 @@ def judged(
     return Event("statement.judged", str(session.identity), fields, session.id)
 
 
-def review_asked(session: Session, review: str, *, digest: str, rule: str, shown: str) -> Event:
-    """A statement begins to wait for people."""
+def review_asked(
+    session: Session, review: str, *, digest: str, rule: str, shown: str, impact: Impact
+) -> Event:
+    """A statement begins to wait for people, who are told this of its impact."""
     fields = _about(session) | {
         "review": review,
         "digest": digest,
         "rule": rule,
         "statement": shown[:STATEMENT_LIMIT],
+        "estimate": impact.estimate,
+        "max_affected": impact.max_affected,
     }
     return Event("review.asked", str(session.identity), fields, session.id)
 
@@ -169,6 +173,18 @@ def review_answered(
         "serial": by.serial,
     }
     return Event("review.answered", str(by), fields, sid)
+
+
+def review_tried(by: Identity, review: str, *, digest: str, sid: str, found: str) -> Event:
+    """A dry run for an approver: `found` is ``asked`` before it, then its result in words."""
+    fields: dict[str, Json] = {
+        "review": review,
+        "digest": digest,
+        "found": found,
+        "by": str(by),
+        "serial": by.serial,
+    }
+    return Event("review.tried", str(by), fields, sid)
 
 
 def review_closed(review: str, *, state: str, digest: str, sid: str) -> Event:

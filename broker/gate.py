@@ -21,12 +21,13 @@ from broker.errors import EvidenceFailure, ExitCode, Unparsable
 from broker.model import Answer, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
 
     from broker.model import Session, Statement
     from broker.ports import Audit, Mask, Notice, Recorder, Reviews
 
+    Survey = Callable[[Statement, Verdict], Awaitable[Verdict]]
     Told = Callable[[Statement, Verdict, str | None, datetime | None], None]
 
 P = ParamSpec("P")
@@ -65,15 +66,21 @@ class Gate:
 
     # -- in: judge, review, audit, then forward ------------------------------------------------
 
-    async def admit(self, statement: Statement, notice: Notice | None = None) -> Verdict:
+    async def admit(
+        self,
+        statement: Statement,
+        notice: Notice | None = None,
+        survey: Survey | None = None,
+    ) -> Verdict:
         """The final answer on a statement. Only after ALLOW may exactly its bytes be forwarded.
 
         Waits while people decide; cancelling the wait withdraws the review. `notice` is called
-        once when a wait begins. Raises EvidenceFailure when the answer cannot be given safely.
+        once when a wait begins; `survey` before it, to add what people should know, or to refuse.
+        Raises EvidenceFailure when the answer cannot be given safely.
         """
         verdict = self.decide(statement)
         if verdict.answer is Answer.REVIEW:
-            verdict = await self.review(statement, verdict, notice)
+            verdict = await self.review(statement, verdict, notice, survey)
         return verdict
 
     def decide(self, statement: Statement) -> Verdict:
@@ -88,11 +95,15 @@ class Gate:
         return verdict
 
     async def review(
-        self, statement: Statement, verdict: Verdict, notice: Notice | None = None
+        self,
+        statement: Statement,
+        verdict: Verdict,
+        notice: Notice | None = None,
+        survey: Survey | None = None,
     ) -> Verdict:
         """The final answer of people, where `decide` said REVIEW; as `admit` in all else."""
         self._check_open()
-        answer = await self._reviewed(statement, verdict, notice)
+        answer = await self._reviewed(statement, verdict, notice, survey)
         self._check_open()
         self._settle(statement, answer)
         return answer
@@ -111,6 +122,11 @@ class Gate:
         self._settle(statement, verdict)
         return verdict
 
+    def redact(self, text: str) -> str:
+        """Text with its sensitive values masked."""
+        self._check_open()
+        return self._guarded("masked", self._redact, text)
+
     def _judged(self, statement: Statement) -> Verdict:
         """The judge's verdict; its reason quotes the statement, so it is redacted here."""
         try:
@@ -124,8 +140,17 @@ class Gate:
             raise self._fail("a statement could not be judged", error) from error
 
     async def _reviewed(
-        self, statement: Statement, verdict: Verdict, notice: Notice | None
+        self,
+        statement: Statement,
+        verdict: Verdict,
+        notice: Notice | None,
+        survey: Survey | None,
     ) -> Verdict:
+        if survey is not None:
+            verdict = await self._surveyed(survey, statement, verdict)
+            if verdict.answer is Answer.DENY:
+                return verdict
+
         def begins(waiting: Verdict, review: str, expires: datetime) -> None:
             self._mark(f"review {review} asked")
             if self.told is not None:
@@ -146,6 +171,17 @@ class Gate:
         if answer.review is not None:  # None: it was refused before anybody was asked
             self._mark(f"review {answer.review} {said}"[:LABEL_LIMIT])
         return answer
+
+    async def _surveyed(self, survey: Survey, statement: Statement, verdict: Verdict) -> Verdict:
+        try:
+            found = await survey(statement, verdict)
+        except Exception as error:
+            raise self._fail(
+                "what a statement would touch could not be found out", error
+            ) from error
+        if found.answer is Answer.ALLOW:
+            raise self._fail("a survey may not allow")
+        return found
 
     def _settle(self, statement: Statement, verdict: Verdict) -> None:
         shown = self._guarded("masked", self._redact, statement.text)
@@ -209,6 +245,11 @@ class Gate:
         data = self._guarded("masked", self._redact, text).encode()
         self._guarded("recorded", self._recorder.output, data)
         return data
+
+    def may_show(self, text: str) -> bool:
+        """Does no mask touch this text, so that a completion may offer it?"""
+        self._check_open()
+        return self._guarded("masked", self._redact, text) == text
 
     def stated(self, sentence: str, *, quoting: bool = False) -> bytes:
         """Record a sentence about a verdict; give back its bytes to deliver.

@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from broker.config.affected import Affected
 from broker.config.dsn import dsn_problem, store_dsn_problem
 from broker.config.shapes import (
     ByKind,
@@ -190,6 +191,7 @@ REVIEW: dict[str, Shape] = BLOCK | {
     "approvers": WHO,
     "quorum": Whole(1, 20),
     "expires": Duration(SECOND, 7 * DAY),
+    "max_affected": Affected(),
 }
 DENY = {key: shape for key, shape in BLOCK.items() if key != "max_rows"}
 

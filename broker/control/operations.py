@@ -128,6 +128,7 @@ class Operations:
             "commands": list(verdict.facts.commands),
             **verdict.facts.resources,
             "approvers": list(verdict.approvers) if verdict.answer is Answer.REVIEW else [],
+            "max_affected": str(verdict.max_affected) if verdict.max_affected else None,
         }
 
     # -- reviews -------------------------------------------------------------------------------
@@ -172,6 +173,9 @@ class Operations:
         card["source"] = session.source if session is not None else ""
         card["before"] = self._before(review.session)
         card["can_answer"] = life.may_answer(review, by) and by.kind is not Kind.AGENT
+        if not card["can_answer"] and not by.is_one_of(self._config.auditors):
+            # A count answers questions about the data: it is for those who decide, not who ask.
+            card["impact"] = card["dry_run"] = None
         card["why_not"] = "" if card["can_answer"] else why_not(review, by)
         return card
 

@@ -36,6 +36,27 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Impact:
+    """What it would touch; `before` is what ran in its transaction, None outside of one."""
+
+    rows: int | None
+    unknown: str
+    sizes: tuple[str, ...]
+    before: tuple[str, ...] | None
+    max_affected: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """The exact count of a dry run, or why there is none."""
+
+    by: str
+    at: str
+    rows: int | None
+    why_not: str
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
     """A statement that waits for people, or waited, as one approver may see it."""
 
@@ -70,6 +91,9 @@ class Review:
     closed_reason: str | None = None
     closed_at: str | None = None
     claims: tuple[tuple[str, str], ...] = ()
+    types: tuple[str | None, ...] = ()
+    impact: Impact | None = None
+    dry_run: DryRun | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +175,9 @@ def review(result: object) -> Review:
         closed_by=keys.maybe("closed_by"),
         closed_reason=keys.maybe("closed_reason"),
         closed_at=keys.maybe("closed"),
+        types=keys.values("types"),
+        impact=_impact(keys.found.get("impact")),
+        dry_run=_dry_run(keys.found.get("dry_run")),
     )
 
 
@@ -182,6 +209,31 @@ def _language(keys: _Keys) -> str:
     if keys.texts("commands"):
         return "shell"
     return "sql" if keys.texts("actions") else "text"
+
+
+def _impact(value: object) -> Impact | None:
+    if value is None:
+        return None
+    keys = _Keys(value)
+    return Impact(
+        rows=keys.maybe_count("rows"),
+        unknown=keys.maybe("unknown") or "",
+        sizes=keys.texts("sizes"),
+        before=None if keys.found.get("before") is None else keys.texts("before"),
+        max_affected=keys.maybe_count("max_affected"),
+    )
+
+
+def _dry_run(value: object) -> DryRun | None:
+    if value is None:
+        return None
+    keys = _Keys(value)
+    return DryRun(
+        by=keys.text("by"),
+        at=keys.text("at"),
+        rows=keys.maybe_count("rows"),
+        why_not=keys.maybe("why_not") or "",
+    )
 
 
 def _approval(value: object) -> Approval:
@@ -256,6 +308,9 @@ class _Keys:
         if not isinstance(value, int) or isinstance(value, bool) or value < 0:
             self._wrong(key)
         return cast("int", value)
+
+    def maybe_count(self, key: str) -> int | None:
+        return None if self.found.get(key) is None else self.count(key)
 
     def flag(self, key: str) -> bool:
         value = self.found.get(key, False)

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from broker.model import CONSTRUCT, Answer, Facts, Identity, Part, Verdict
+from broker.model import CONSTRUCT, AffectedBound, Answer, Facts, Identity, Part, Verdict
 from broker.policy import patterns
 from broker.policy.patterns import Fit
 
@@ -299,4 +299,15 @@ def _review(rules: Sequence[Rule], part: Part, facts: Facts, max_rows: int | Non
         quorum=max(block.quorum for block in blocks),
         expires_in=min(block.expires for block in blocks),
         max_rows=max_rows,
+        max_affected=_affected(blocks),
     )
+
+
+def _affected(blocks: Iterable[Block]) -> AffectedBound | None:
+    """The strictest of all bounds."""
+    bounds = [block.max_affected for block in blocks if block.max_affected is not None]
+    most = [bound.most for bound in bounds if bound.most is not None]
+    tenths = [bound.tenths for bound in bounds if bound.tenths is not None]
+    if not bounds:
+        return None
+    return AffectedBound(min(most, default=None), min(tenths, default=None))

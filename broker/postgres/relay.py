@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, assert_never
 
 from broker.console import telling
 from broker.errors import Denied, EvidenceFailure, InterlockError, ProtocolError, TargetUnreachable
-from broker.model import Answer
+from broker.model import Answer, Impact
 from broker.postgres.guard import GuardedMask
 from broker.postgres.startup import greet, welcome
 from broker.wire import notices, pg_dump
@@ -30,6 +30,7 @@ from broker.wire.actions import (
     Settled,
     Step,
     ToServer,
+    Undo,
     Withdraw,
 )
 from broker.wire.conversation import Conversation
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from broker.postgres.cancel import Cancels
     from broker.postgres.lookup import Watch
     from broker.postgres.startup import Duplex
+    from broker.postgres.survey import Survey
     from broker.postgres.upstream import Upstream
     from broker.wire.actions import Action
     from broker.wire.rows import RowMask
@@ -72,6 +74,7 @@ async def relay(  # noqa: PLR0913 - the one place where a session's parts meet
     identity: Identity,
     transcribe: bool,
     tainted: Callable[[Facts], bool] = lambda _: False,
+    survey: Survey | None = None,
     hello: Hello | None = None,
     closing: bytes = b"",
     marker: bytes = b"",
@@ -93,7 +96,8 @@ async def relay(  # noqa: PLR0913 - the one place where a session's parts meet
         if isinstance(hello, Cancel):
             await cancels.cancel(hello.key, identity)
         elif hello is not None:
-            running = _Relay(client, upstream, gate, GuardedMask(gate, mask), clock, watch)
+            masked = GuardedMask(gate, mask)
+            running = _Relay(client, upstream, gate, masked, clock, watch, survey)
             try:
                 await running.start(
                     hello, transcribe=transcribe, tainted=tainted, closing=closing, marker=marker
@@ -122,6 +126,7 @@ class _Relay:
         mask: GuardedMask,
         clock: Clock,
         watch: Watch | None,
+        survey: Survey | None,
     ) -> None:
         self._watch = watch
         self._client = client
@@ -129,6 +134,7 @@ class _Relay:
         self._gate = gate
         self._mask = mask
         self._clock = clock
+        self._survey = survey
         self._tasks = asyncio.TaskGroup()
         self._asking: asyncio.Task[None] | None = None
         self._hungry = asyncio.Event()
@@ -271,9 +277,8 @@ class _Relay:
                     self._for_client.append(frames)
             case Judge():
                 return self._judge(action)
-            case Refuse():
-                verdict = self._gate.refuse(action.statement, action.verdict)
-                return self._conversation.answer(action.ticket, verdict)
+            case Refuse() | Undo():
+                return self._refused(action)
             case Withdraw():
                 self._withdraw()
             case CancelUpstream():
@@ -290,6 +295,12 @@ class _Relay:
         self._gate.count(self._mask.take_counts())
         if self._watch is not None and settled.idle and not self._conversation.busy:
             self._watch.settled()
+
+    def _refused(self, action: Refuse | Undo) -> list[Action]:
+        verdict = self._gate.refuse(action.statement, action.verdict)
+        if isinstance(action, Undo):
+            return []  # it goes on by itself
+        return self._conversation.answer(action.ticket, verdict)
 
     def _flush(self) -> None:
         """Send what was let through: one write for all that one read led to."""
@@ -321,6 +332,11 @@ class _Relay:
             return self._conversation.answer(asked.ticket, verdict)
         if asked.step is Step.PARSE:
             return self._conversation.defer(asked.ticket)
+        if self._conversation.failed and "transaction" not in verdict.facts.actions:
+            why = "its transaction has failed, so nobody was asked"
+            refusal = replace(verdict, answer=Answer.DENY, reason=why)
+            self._gate.refuse(asked.statement, refusal)
+            return self._conversation.aborted(asked.ticket)
         self._asking = self._tasks.create_task(self._review(asked, verdict))
         return []
 
@@ -336,7 +352,7 @@ class _Relay:
             text = telling.waiting(verdict, review, expires, self._clock())
             self._do(self._conversation.notice(ticket, text))
 
-        answer = await self._gate.review(asked.statement, verdict, notice)
+        answer = await self._gate.review(asked.statement, verdict, notice, self._surveyed)
         if self._watch is not None and answer.answer is Answer.ALLOW:
             await self._watch.before(asked.statement)
             answer = self._still_meant(asked.statement, answer)
@@ -350,6 +366,12 @@ class _Relay:
         why = "what it would touch changed while it waited; ask again"
         changed = replace(verdict, answer=Answer.DENY, reason=why, expired=True)
         return self._gate.refuse(statement, changed)
+
+    async def _surveyed(self, statement: Statement, verdict: Verdict) -> Verdict:
+        situation = self._conversation.situation()
+        if self._survey is None:
+            return replace(verdict, impact=Impact(parameters=situation.parameters))
+        return await self._survey(statement, verdict, situation)
 
     def _withdraw(self) -> None:
         if self._asking is not None:

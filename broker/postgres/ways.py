@@ -5,29 +5,36 @@ Whatever the way, the statements pass one relay, the same judge and the same mas
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
+from broker.clock import utc_now
+from broker.console.history import Histories
 from broker.errors import Denied, EvidenceFailure, InterlockError, TargetUnreachable, TryLater
 from broker.mask.rows import RowMask
+from broker.model import Language, Statement
 from broker.postgres import catalogue
 from broker.postgres.cancel import Cancels
 from broker.postgres.console import CLOSING, run_command, run_script
+from broker.postgres.dry_run import dry_run
 from broker.postgres.interactive import run_interactive
+from broker.postgres.known import Known, Names
 from broker.postgres.lookup import Lookups
 from broker.postgres.program import find_psql
 from broker.postgres.psql import Program, started
 from broker.postgres.relay import relay
 from broker.postgres.startup import DuplexOverStreams, greet
+from broker.postgres.survey import Survey
 from broker.postgres.upstream import connect
 from broker.targets import PostgresTarget
 from broker.wire import notices
 from broker.wire.startup import Cancel
 
 if TYPE_CHECKING:
-    import asyncio
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from broker.console.client import Client
@@ -37,7 +44,8 @@ if TYPE_CHECKING:
     from broker.postgres.psql import Psql
     from broker.postgres.startup import Duplex
     from broker.postgres.upstream import Upstream
-    from broker.targets import SecretSource
+    from broker.review.life import Review
+    from broker.targets import SecretSource, Target
     from broker.wire.startup import Hello
 
 SETTINGS = {
@@ -64,6 +72,8 @@ class PostgresWays:
         self._secret = secret
         self._cancels = Cancels()
         self.lookups = Lookups(self._look)
+        self._histories = Histories()
+        self._known = Known(utc_now)
 
     async def console(self, opened: Opened, client: Client, command: str | None) -> int:
         """psql for a person, one SQL text, or a script on standard input."""
@@ -72,8 +82,35 @@ class PostgresWays:
                 await self.lookups.reader.prepare(command)
                 return await run_command(client, opened.gate, psql, command)
             if client.terminal is not None:
-                return await run_interactive(client, opened.gate, psql, opened.target.name)
+                return await self._interactive(opened, client, psql)
             return await run_script(client, opened.gate, psql)
+
+    async def _interactive(self, opened: Opened, client: Client, psql: Psql) -> int:
+        """A person at a prompt; what may be completed is looked up while they begin to type."""
+        session = opened.session
+        names = Names()
+        failure: Exception | None = None  # raised outside, where no group wraps it
+        code = 0
+        async with asyncio.TaskGroup() as group:
+            looking = group.create_task(
+                self._known.into(names, session.target, lambda: self._connected(opened))
+            )
+            try:
+                code = await run_interactive(
+                    client,
+                    opened.gate,
+                    psql,
+                    session.target,
+                    history=self._histories.of(str(session.identity), session.target),
+                    names=names,
+                )
+            except Exception as error:  # noqa: BLE001 - raised again below
+                failure = error
+            finally:
+                looking.cancel()
+        if failure is not None:
+            raise failure
+        return code
 
     async def forward(
         self,
@@ -129,6 +166,28 @@ class PostgresWays:
         password = self._secret(target.password) if target.password is not None else None
         return await connect(target, password, SETTINGS | {"application_name": f"interlock {name}"})
 
+    async def try_out(
+        self, targets: Callable[[str], Target | None], review: Review
+    ) -> tuple[int | None, str]:
+        """The exact number of rows that what waits would change; or None, and why not."""
+        target = targets(review.target)
+        if not isinstance(target, PostgresTarget):
+            return None, "only statements on a database can be tried out"
+        statement = Statement(Language.SQL, review.statement, review.values)
+        connect = partial(self.beside, target, review.session)
+        found = await dry_run(connect, statement, review.impact.parameters)
+        return found.rows, found.why_not
+
+    async def beside(
+        self, target: Target | None, session: str, settings: Mapping[str, str]
+    ) -> Upstream:
+        """A connection of ours as the session's own, for looking at what it would do."""
+        if not isinstance(target, PostgresTarget):
+            raise TypeError(target)
+        password = self._secret(target.password) if target.password is not None else None
+        named = {"application_name": f"interlock {session} aside"}
+        return await connect(target, password, SETTINGS | named | dict(settings))
+
     async def _relay(
         self, opened: Opened, stream: Duplex, upstream: Upstream, hello: Hello, marker: str = ""
     ) -> None:
@@ -145,6 +204,9 @@ class PostgresWays:
                 identity=opened.session.identity,
                 transcribe=not marker,
                 tainted=masked.tainted,
+                survey=Survey(
+                    partial(self.beside, opened.target, opened.session.id), opened.gate.redact
+                ),
                 hello=hello,
                 closing=CLOSING.encode() if marker else b"",
                 marker=marker.encode(),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from broker import events
 from broker.errors import EvidenceFailure, StoreAway, TryLater, UsageError
-from broker.model import Answer
+from broker.model import Answer, Impact
 from broker.review import life
 from broker.review.life import Review, State
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from broker.events import Event
     from broker.model import Identity, Session, Statement, Verdict
     from broker.ports import Audit, Clock, Notice
+    from broker.review.life import Trial
 
 PENDING = 5000  # reviews that wait and are shown
 RACES = 5  # times that an answer is tried against others who answer at the same moment
@@ -125,6 +126,7 @@ class Desk:
             actions=facts.actions,
             tables=facts.tables,
             commands=facts.commands,
+            impact=verdict.impact or Impact(),
         )
 
     def _filed(self, review: Review) -> Review:
@@ -135,7 +137,12 @@ class Desk:
     def _asked(self, session: Session, review: Review) -> None:
         shown = self._redact(review.statement)
         asked = events.review_asked(
-            session, review.id, digest=review.digest, rule=review.rule, shown=shown
+            session,
+            review.id,
+            digest=review.digest,
+            rule=review.rule,
+            shown=shown,
+            impact=review.impact,
         )
         try:
             self._audit.append(asked, durable=True)
@@ -226,6 +233,20 @@ class Desk:
             msg = f"review {review_id} waits no longer: its session has ended"
             raise UsageError(msg)
         return review
+
+    def tried(self, review_id: str, trial: Trial) -> Review:
+        """Keep what a dry run found, for whoever answers; a review that is over stays as it is."""
+        for _ in range(RACES):
+            review = self._waiting_one(review_id)
+            if review.state is not State.PENDING:
+                msg = f"review {review_id} does not wait any longer"
+                raise UsageError(msg)
+            after = replace(review, trial=trial)
+            if self._keep(review, after):
+                self._changed(after)
+                return after
+        msg = f"others are answering review {review_id} now; look again"
+        raise TryLater(msg)
 
     # -- who looks -----------------------------------------------------------------------------
 

@@ -38,7 +38,7 @@ FILE = "interlock.sqlite"
 HELD = "SELECT state, (SELECT count(*) FROM approvals WHERE review = id) FROM reviews WHERE id = ?"
 CHANGE = (
     "UPDATE reviews SET state = :state, closed_by = :closed_by, closed_reason = :closed_reason,"
-    " closed_at = :closed_at WHERE id = :id"
+    " closed_at = :closed_at, body = :body WHERE id = :id"
 )
 ORPHANS = (
     "SELECT * FROM reviews WHERE state = 'pending'"

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from broker.errors import Denied, ProtocolError
-from broker.wire import messages, notices, transcript
+from broker.wire import bounds, messages, notices, transcript
 from broker.wire.actions import CancelUpstream, Deliver, Settled
+from broker.wire.bounds import Stage
 from broker.wire.ledger import Refusal, Sort
 from broker.wire.rows import read_columns
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from broker.ports import Mask
     from broker.wire.actions import Action
+    from broker.wire.bounds import Guard
     from broker.wire.ledger import Ledger, Owed, Result
     from broker.wire.messages import Message
     from broker.wire.rows import RowMask, RowPlan
@@ -54,12 +56,14 @@ class Answers:
         pinned: Mapping[str, str],
         transcribe: bool,
         too_many_rows: Callable[[Refusal], None],
+        forward: Callable[[bytes, Owed], None],
     ) -> None:
         self._ledger = ledger
         self._mask = mask
         self._pinned = pinned
         self._transcribe = transcribe
         self._too_many_rows = too_many_rows
+        self._forward = forward
         self._frames = messages.Frames(messages.FROM_SERVER)
         self._copy: Mask | None = None
         self._shown = bytearray()
@@ -157,7 +161,12 @@ class Answers:
         self._copy = None
         if message.body not in _STATES:
             raise self._unexpected(message)
-        self._ledger.ready(message.body.decode("ascii"))
+        status = message.body.decode("ascii")
+        self._ledger.ready(status)
+        following = bounds.after(head, status)
+        if following is not None:
+            self._forward(*following)
+            return
         self._deliver(message.frame)
         self._flush()
         self._out.append(Settled(idle=message.body == b"I"))
@@ -167,8 +176,13 @@ class Answers:
         self.dying = fields.get("V", fields.get("S")) in {b"FATAL", b"PANIC"}
         head = self._ledger.head
         self._copy = None
+        guard = None if head is None else head.guard
+        if guard is not None:
+            guard.failed = True
         if head is not None and head.told:
             pass  # the client was told our error for it already
+        elif guard is not None and guard.stage is Stage.ROLLBACK and not self.dying:
+            pass  # tried again
         elif head is not None and head.refusal is not None and _ours(head.refusal, fields):
             self._refuse(head, head.refusal)
         else:
@@ -200,6 +214,8 @@ class Answers:
             return
         result, told = self._result(head), b""
         result.plan = None
+        if head.guard is not None:
+            self._release(head.guard)
         if message.kind == "T":
             described = self._described(message.frame, tainted=result.terms.tainted)
             result.columns, result.plan, told = described
@@ -292,7 +308,44 @@ class Answers:
         else:
             head.result.plan = None
         told = transcript.tag(message.body) if message.kind == "C" else b""
-        self._deliver(message.frame, told)
+        if head.declares is not None and message.body == b"DECLARE CURSOR\0":
+            self._ledger.fetched.pop(head.declares, None)
+        undo = bounds.over(message.body, head.result)
+        if head.guard is not None and head.guard.stage is not Stage.RUN:
+            undo = None  # that is our own COMMIT
+        if undo is not None:
+            self._flush()
+            self._out.append(undo)
+        if head.guard is not None:
+            if undo is not None:
+                head.guard.refusal = bounds.refusal(undo)
+            self._guarded(head, head.guard, message, told)
+        elif undo is not None:
+            self._too_many_rows(bounds.refusal(undo))
+        else:
+            self._deliver(message.frame, told)
+
+    def _release(self, guard: Guard) -> None:
+        self._deliver(guard.kept, guard.told)
+        guard.kept = guard.told = b""
+
+    def _guarded(self, head: Owed, guard: Guard, message: Message, told: bytes) -> None:
+        """A bounded write has ended, or what we put around it."""
+        if guard.stage is Stage.RUN:
+            if guard.own:
+                self._release(guard)  # of a statement before it in the same text
+                guard.kept, guard.told = message.frame, told
+            elif guard.refusal is not None:
+                self._refuse(head, guard.refusal)
+            else:
+                self._deliver(message.frame, told)
+        elif guard.stage is Stage.ROLLBACK and guard.refusal is not None and not guard.said:
+            guard.said = True
+            self._refuse(head, guard.refusal)
+        elif guard.stage is Stage.COMMIT and message.body == b"COMMIT\0":
+            self._release(guard)
+        elif guard.stage is Stage.COMMIT:
+            raise self._unexpected(message)
 
     # -- COPY ------------------------------------------------------------------------------------
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from broker.wire import notices, situations
 from broker.wire.answers import PINNED, Answers
 from broker.wire.ledger import Ledger
 from broker.wire.requests import Requests
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from broker.model import Facts, Verdict
-    from broker.wire.actions import Action
+    from broker.wire.actions import Action, Situation
     from broker.wire.rows import RowMask
 
 
@@ -62,6 +63,7 @@ class Conversation:
             pinned={name: value for name, value in settings.items() if name in PINNED},
             transcribe=dbname is not None,
             too_many_rows=self._requests.too_many_rows,
+            forward=self._requests.follow,
         )
 
     @property
@@ -106,7 +108,22 @@ class Conversation:
 
     def cancel(self, ticket: int) -> list[Action]:
         """The client cancelled its waiting statement."""
-        return self._requests.cancel(ticket)
+        why = "canceling statement due to user request"
+        return self._requests.fail(ticket, notices.CANCELED, why)
+
+    @property
+    def failed(self) -> bool:
+        """Is the transaction a failed one, as far as the server has told?"""
+        return self._ledger.status == "E"
+
+    def situation(self) -> Situation:
+        """Where the statement that is held stands: for those who decide about it."""
+        return situations.situation(self._ledger, self._requests.held)
+
+    def aborted(self, ticket: int) -> list[Action]:
+        """What is held cannot run in its failed transaction: as the server would say."""
+        why = "current transaction is aborted, commands ignored until end of transaction block"
+        return self._requests.fail(ticket, notices.ABORTED, why)
 
     def cancelled(self) -> list[Action]:
         """The cancellation that `CancelUpstream` asked for was made."""

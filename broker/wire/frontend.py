@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from broker.errors import ProtocolError
-from broker.wire.messages import NAME_LIMIT, Body, frame, int16, packed
+from broker.wire.messages import NAME_LIMIT, Body, cstring, frame, int16, packed
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _COUNT, _INT32 = struct.Struct(">H"), struct.Struct(">i")
 # Keywords cannot be written with escapes, so a text without the word cannot hold the command.
@@ -21,10 +24,11 @@ _LONG_NAME = f"a statement or portal name is longer than {NAME_LIMIT} bytes"
 
 @dataclass(frozen=True, slots=True)
 class Parse:
-    """A statement to prepare: its name, its text as bytes."""
+    """A statement to prepare: its name, its text as bytes, the types of its values by oid."""
 
     name: bytes
     text: bytes
+    types: tuple[int, ...] = ()
 
 
 class Bind(NamedTuple):
@@ -56,9 +60,9 @@ def read_parse(body: bytes) -> Parse:
     """A Parse. The server reads on after a NUL, so one inside the text cannot go unnoticed."""
     reader = Body(body)
     name, text = _name(reader), reader.cstring()
-    reader.take(4 * reader.counted())
+    types = tuple(reader.int32() & 0xFFFFFFFF for _ in range(reader.counted()))
     reader.end()
-    return Parse(name, text)
+    return Parse(name, text, types)
 
 
 def read_bind(body: bytes) -> Bind:
@@ -130,6 +134,13 @@ def read_execute(body: bytes) -> bytes:
     return name
 
 
+def runs_whole(body: bytes) -> bool:
+    """Does an Execute ask for all rows at once? Zero is no limit; so is less, for the server."""
+    reader = Body(body)
+    _name(reader)
+    return reader.int32() <= 0
+
+
 def words(text: str) -> frozenset[str]:
     """Which of the commands that concern names and COPY this text may hold."""
     lower = text.lower()
@@ -143,9 +154,22 @@ def _name(reader: Body) -> bytes:
     return name
 
 
-def bind(portal: bytes, statement: bytes, values: tuple[bytes | None, ...] = ()) -> bytes:
-    """A Bind with values as text, asking for text."""
-    body = portal + b"\0" + statement + b"\0" + int16(0)
+def parse(text: str, types: Sequence[int]) -> bytes:
+    """A Parse without a name, with the types of its values by oid (0: the server finds out)."""
+    oids = b"".join(each.to_bytes(4, "big") for each in types)
+    return frame("P", b"\0" + cstring(text) + int16(len(types)) + oids)
+
+
+def bind(
+    portal: bytes,
+    statement: bytes,
+    values: tuple[bytes | None, ...] = (),
+    *,
+    binary: Sequence[bool] = (),
+) -> bytes:
+    """A Bind with values as text, or as `binary` says; asking for text."""
+    body = portal + b"\0" + statement + b"\0" + int16(len(binary))
+    body += b"".join(int16(int(each)) for each in binary)
     return frame("B", body + int16(len(values)) + packed(values) + int16(0))
 
 

@@ -12,9 +12,20 @@ from typing import TYPE_CHECKING
 
 from broker.errors import ProtocolError
 from broker.model import Answer, Language, Statement, Verdict
-from broker.wire import frontend, messages, notices, pg_dump, refusals, transcript
+from broker.wire import (
+    bounds,
+    cursors,
+    frontend,
+    messages,
+    notices,
+    pg_dump,
+    refusals,
+    situations,
+    transcript,
+    words,
+)
 from broker.wire.actions import Close, Deliver, Judge, Refuse, Step, ToServer, Withdraw
-from broker.wire.ledger import Ledger, Owed, Portal, Prepared, Sort, Terms
+from broker.wire.ledger import Ledger, Owed, Portal, Prepared, Sort
 from broker.wire.messages import Message
 
 if TYPE_CHECKING:
@@ -23,15 +34,11 @@ if TYPE_CHECKING:
     from broker.model import Facts
     from broker.wire.actions import Action
     from broker.wire.frontend import Bind
-    from broker.wire.ledger import Refusal
+    from broker.wire.ledger import Refusal, Terms
     from broker.wire.rows import RowMask
 
 SMALL = 4096  # bytes that are worth a copy to be sent together
 BACKLOG = 1 << 20  # bytes of the client that may wait here before it is no longer read
-
-_NO_EXECUTE = "EXECUTE is not offered while a prepared statement needs approval for each run"
-# FETCH, EXECUTE, COMMIT with its deferred checks: they touch tables that they do not name.
-_LATER_READS = {"cursor", "execute", "other", "transaction"}
 
 
 class Requests:
@@ -74,8 +81,6 @@ class Requests:
         }
         self.over = False
 
-    # -- what comes in ---------------------------------------------------------------------------
-
     @property
     def hungry(self) -> bool:
         """May more of the client be read?"""
@@ -85,6 +90,11 @@ class Requests:
     def waiting(self) -> int | None:
         """The ticket that is being decided, if any."""
         return None if self._held is None else self._tickets
+
+    @property
+    def held(self) -> Message | None:
+        """The message that is being decided about, if any."""
+        return None if self._held is None else self._held[0]
 
     def feed(self, data: bytes) -> list[Action]:
         """Bytes of the client."""
@@ -182,21 +192,10 @@ class Requests:
 
     def _readable(self, message: Message, sort: Sort, text: bytes) -> bool:
         """Do we and the server read the same? If not, it is refused."""
-        try:
-            decoded = text.decode()
-        except UnicodeDecodeError:
-            self._refuse(message, sort, text, "the statement is not UTF-8")
-            return False
-        if self._marker and self._marker in text:  # told without it: it must not get out
-            shown = text.replace(self._marker, b"[marker]")
-            self._refuse(message, sort, shown, "the text holds this console's own marker")
-        elif "\0" in decoded:
-            self._refuse(message, sort, text, "the statement holds a NUL byte")
-        elif self._ledger.deferred and "execute" in frontend.words(decoded):
-            self._refuse(message, sort, text, _NO_EXECUTE)
-        else:
-            return True
-        return False
+        wrong = words.unreadable(text, self._marker, lambda: self._ledger.deferred)
+        if wrong is not None:
+            self._refuse(message, sort, *wrong)
+        return wrong is None
 
     def _ask(self, message: Message, sort: Sort, statement: Statement, step: Step) -> None:
         self._hold(message, sort, statement)
@@ -227,6 +226,7 @@ class Requests:
         if verdict.answer is Answer.ALLOW:
             self._go(*held, verdict)
         else:
+            self._ledger.ran.append(("deny", held[2].text))
             code = notices.NOT_UNDERSTOOD if verdict.unparsable else notices.DENIED
             self._stand_in(held[0], held[1], code, self._say(verdict))
         return self.advance()
@@ -240,13 +240,11 @@ class Requests:
         self._parsed(held[0], Prepared(text, frontend.words(text), deferred=True))
         return self.advance()
 
-    def cancel(self, ticket: int) -> list[Action]:
-        """The client cancelled while its statement was held."""
+    def fail(self, ticket: int, code: str, text: str) -> list[Action]:
+        """What is held fails, with an error as the server would say it."""
         held = self._take(ticket)
-        if held is None:
-            return []
-        message = "canceling statement due to user request"
-        self._stand_in(held[0], held[1], notices.CANCELED, message)
+        if held is not None:
+            self._stand_in(held[0], held[1], code, text)
         return self.advance()
 
     def _take(self, ticket: int) -> tuple[Message, Sort, Statement] | None:
@@ -256,13 +254,18 @@ class Requests:
         return held
 
     def _go(self, message: Message, sort: Sort, statement: Statement, verdict: Verdict) -> None:
-        terms = self._terms(verdict)
+        tainted = self._tainted(verdict.facts)
+        terms = bounds.terms(verdict, statement, tainted=tainted)
+        self._ledger.note(terms)
         if sort is Sort.QUERY:
-            self._runs(frontend.words(statement.text))
+            self._runs(statement.text, frontend.words(statement.text), situations.word(verdict))
             if self._dbname is not None:
                 self._record(transcript.statement(self._dbname, statement.text))
-            owed = Owed(Sort.QUERY, result=self._ledger.result(terms), barrier=True)
-            self._forward(message.frame, owed)
+            first = bounds.first(self._ledger, message.frame, terms, statement.text)
+            if first is None:
+                self._stand_in(message, sort, notices.DENIED, f"interlock: {bounds.UNCLEAR}")
+            else:
+                self._forward(*first)
         elif sort is Sort.PARSE:
             self._parsed(message, Prepared(statement.text, frontend.words(statement.text), terms))
         else:
@@ -271,28 +274,26 @@ class Requests:
             if prepared is None:
                 msg = "a prepared statement vanished while it was approved"
                 raise ProtocolError(msg)
-            self._bound(message, bind, prepared, terms)
+            self._bound(message, bind, prepared, terms, situations.word(verdict))
 
-    def _terms(self, verdict: Verdict) -> Terms:
-        later = not _LATER_READS.isdisjoint(verdict.facts.actions)
-        terms = Terms(verdict.max_rows, self._tainted(verdict.facts), later)
-        self._ledger.note(terms)
-        return terms
-
-    def _runs(self, words: frozenset[str]) -> None:
-        """A text with these words runs next: what it may do to names behind our back is done."""
+    def _runs(self, text: str, said: frozenset[str], word: str) -> None:
+        """This text runs next: what its words may do to names behind our back is taken as done."""
+        self._ledger.ran.append((word, text))
         self._ledger.epoch += 1
-        if "prepare" in words:
+        if "prepare" in said:
             self._ledger.void_statements()
-        if "declare" in words or "close" in words:
+        if "declare" in said or "close" in said:
             self._ledger.void_portals()
 
     def _parsed(self, message: Message, prepared: Prepared) -> None:
-        name = frontend.read_parse(message.body).name
-        self._forward(message.frame, Owed(Sort.PARSE, name, prepared=prepared))
+        parse = frontend.read_parse(message.body)
+        prepared.types = parse.types
+        self._forward(message.frame, Owed(Sort.PARSE, parse.name, prepared=prepared))
 
-    def _bound(self, message: Message, bind: Bind, prepared: Prepared, terms: Terms) -> None:
-        portal = Portal(prepared, self._ledger.result(terms))
+    def _bound(
+        self, message: Message, bind: Bind, prepared: Prepared, terms: Terms, word: str = "allow"
+    ) -> None:
+        portal = Portal(prepared, self._ledger.result(terms), word=word)
         if self._dbname is not None:
             portal.shown = transcript.bound(self._dbname, prepared.text, bind)
         self._forward(message.frame, Owed(Sort.BIND, bind.portal, portal=portal))
@@ -321,20 +322,25 @@ class Requests:
             self._unknown(Owed(Sort.EXECUTE, name), "portal", name)
             return
         text = portal.prepared.text
-        words = portal.prepared.words
-        if "execute" in words and self._ledger.deferred:  # prepared since this was
-            self._refuse(message, Sort.EXECUTE, text.encode(), _NO_EXECUTE)
+        said = portal.prepared.words
+        if "execute" in said and self._ledger.deferred:  # prepared since this was
+            self._refuse(message, Sort.EXECUTE, text.encode(), words.NO_EXECUTE)
+            return
+        if portal.result.terms.max_affected is not None and not frontend.runs_whole(message.body):
+            self._refuse(message, Sort.EXECUTE, text.encode(), bounds.IN_PARTS)
             return
         if portal.described != self._ledger.epoch:
             hidden = Owed(Sort.DESCRIBE_PORTAL, name, portal=portal, hidden=True)
             self._forward(messages.describe("P", name), hidden)
-        self._runs(words)
+        self._runs(text, said, portal.word)
         portal.described = self._ledger.epoch
         if portal.shown:
             self._record(portal.shown)
             portal.shown = b""
-        bounded = portal.result.terms.max_rows is not None or "copy" in words
+        cursors.go_on(self._ledger, text, portal.result, name)
+        bounded = portal.result.terms.bounded or "copy" in said
         owed = Owed(Sort.EXECUTE, name, portal=portal, result=portal.result, barrier=bounded)
+        cursors.begins(self._ledger, text, owed)
         self._forward(message.frame, owed)
         if bounded:  # we may have to stop it
             self._send(messages.FLUSH)  # its end must come before anything else
@@ -356,8 +362,6 @@ class Requests:
         ends = message.kind in "cf"
         self._ledger.copying_in = not ends
         self._send(message.frame + (messages.FLUSH if ends else b""))
-
-    # -- forwarding and standing in --------------------------------------------------------------
 
     def _forward(self, data: bytes, owed: Owed) -> None:
         self._ledger.expect(owed)
@@ -394,6 +398,10 @@ class Requests:
         """A limited Execute ended before it could be stopped: make the server fail after all."""
         self._replace(Owed(Sort.BIND, barrier=True), refusal.code, refusal.message)
         self._send(messages.FLUSH)
+
+    def follow(self, data: bytes, owed: Owed) -> None:
+        """A message of our own, before any other of the client."""
+        self._forward(data, owed)
 
     def _record(self, shown: bytes) -> None:
         self._out.append(Deliver(b"", self._told(shown)))

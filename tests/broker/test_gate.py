@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from broker.errors import EvidenceFailure, ExitCode, Unparsable
 from broker.gate import Gate
-from broker.model import Answer, Language, Statement, Verdict
+from broker.model import Answer, Impact, Language, Statement, Verdict
 from tests.fakes import FakeAudit, FakeMask, FakeRecorder, FakeReviews, Journal, session
 
 if TYPE_CHECKING:
@@ -95,6 +95,48 @@ async def test_a_review_is_asked_before_it_is_audited_as_allowed() -> None:
         "audit: statement.judged",
         "recorder: marker allow r",
     ]
+
+
+async def test_what_it_would_touch_is_found_out_before_anyone_is_asked() -> None:
+    world = World(REVIEW)
+
+    async def survey(_statement: Statement, verdict: Verdict) -> Verdict:
+        world.journal.note("survey", "made")
+        return replace(verdict, impact=Impact(estimate=3))
+
+    await world.gate.admit(SELECT, survey=survey)
+    assert world.journal.happened[:3] == ["judge: asked", "survey: made", "review: asked"]
+
+
+async def test_a_survey_may_refuse_and_then_nobody_is_asked() -> None:
+    world = World(REVIEW)
+
+    async def survey(_statement: Statement, verdict: Verdict) -> Verdict:
+        return replace(verdict, answer=Answer.DENY, reason="it cannot be bounded")
+
+    verdict = await world.gate.admit(SELECT, survey=survey)
+    assert (verdict.answer, verdict.reason) == (Answer.DENY, "it cannot be bounded")
+    assert world.journal.happened == [
+        "judge: asked",
+        "audit: statement.judged",
+        "recorder: marker deny writes",
+    ]
+
+
+@pytest.mark.parametrize("error", [True, False])
+async def test_a_survey_that_fails_or_allows_shuts_the_gate(error: bool) -> None:
+    world = World(REVIEW)
+
+    async def survey(_statement: Statement, verdict: Verdict) -> Verdict:
+        if error:
+            raise ValueError
+        return replace(verdict, answer=Answer.ALLOW)
+
+    with pytest.raises(EvidenceFailure):
+        await world.gate.admit(SELECT, survey=survey)
+    with pytest.raises(EvidenceFailure):
+        await world.gate.admit(SELECT)
+    assert "review: asked" not in world.journal.happened
 
 
 @pytest.mark.parametrize(

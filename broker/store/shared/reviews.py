@@ -28,7 +28,8 @@ MARKS = (
 )
 CHANGE = (
     "UPDATE reviews SET state = %(state)s, closed_by = %(closed_by)s,"
-    " closed_reason = %(closed_reason)s, closed_at = %(closed_at)s WHERE id = %(id)s"
+    " closed_reason = %(closed_reason)s, closed_at = %(closed_at)s,"
+    " body = %(body)s WHERE id = %(id)s"
 )
 
 

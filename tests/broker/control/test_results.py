@@ -65,6 +65,9 @@ def test_a_card_without_a_member_is_refused(missing: str) -> None:
         {"tables": [None]},
         {"approvals": {}},
         {"approvals": [[]]},
+        {"impact": []},
+        {"impact": {"rows": "3"}},
+        {"dry_run": {"by": "bob", "at": "t", "rows": -1}},
     ],
 )
 def test_a_card_with_a_member_of_another_kind_is_refused(wrong: dict[str, Any]) -> None:
@@ -85,6 +88,15 @@ def test_the_language_is_told_or_follows_from_what_it_does(
     facts: dict[str, Any], language: str
 ) -> None:
     assert results.review(CARD | facts).language == language
+
+
+def test_what_it_would_touch() -> None:
+    impact = {"rows": 3, "unknown": "", "sizes": ["t"], "before": [], "max_affected": None}
+    trial = {"by": "bob", "at": "t", "rows": None, "why_not": "rules"}
+    found = results.review(CARD | {"impact": impact, "dry_run": trial, "types": ["int4", None]})
+    assert found.impact == results.Impact(3, "", ("t",), (), None)
+    assert found.dry_run == results.DryRun("bob", "t", None, "rules")
+    assert found.types == ("int4", None)
 
 
 def test_a_page() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from broker.model import Identity, Kind
+from broker.policy import may
 from broker.policy.may import summary
 from broker.policy.rules import Block, Rule
 
@@ -50,3 +51,14 @@ def test_what_is_allowed_without_limits_and_functions() -> None:
 
 def test_who_may_do_nothing_is_told_nothing() -> None:
     assert summary([], ME, "orders", "postgres") == []
+
+
+def test_commands_for_completion_are_those_that_may_run() -> None:
+    rules = (
+        Rule("ops", ("*",), ("web1",), allow=Block(commands=("ls **", "systemctl status *"))),
+        Rule("held", ("*",), ("web1",), review=Block(commands=("touch **",), approvers=("g",))),
+        Rule("other", ("group:nobody",), ("web1",), allow=Block(commands=("reboot",))),
+        Rule("elsewhere", ("*",), ("db",), allow=Block(commands=("psql **",))),
+        Rule("no", ("*",), ("web1",), deny=Block(commands=("systemctl **", "rm -rf **"))),
+    )
+    assert may.commands(rules, ME, "web1") == ["ls **", "touch **"]

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from broker.errors import Denied, EvidenceFailure, StoreAway, TryLater, UsageError
-from broker.model import Answer, Facts, Language, Part, Statement, Verdict
+from broker.model import Answer, Facts, Impact, Language, Part, Statement, Verdict
 from broker.review import life
 from broker.review.desk import Desk
-from broker.review.life import Review, State
+from broker.review.life import Review, State, Trial
 from tests.broker.review.test_life import CAROL, DAVE, review
 from tests.fakes import ALICE, BOB, FakeAudit, Journal, session
 
@@ -531,3 +531,26 @@ async def test_looking_goes_on_after_the_store_was_away(
             there.answer(review_id, BOB, approve=True)
         assert task.result().answer is Answer.ALLOW
         watching.cancel()
+
+
+async def test_what_it_would_touch_is_kept_and_audited_before_anyone_is_told(room: Room) -> None:
+    impact = Impact(estimate=3, max_affected=14)
+    room.verdict = replace(VERDICT, impact=impact)
+    async with room.asking() as (review_id, _):
+        assert room.shelf.kept[review_id].impact == impact
+        asked = next(e for e in room.audit.events if e.type == "review.asked")
+        assert (asked.fields["estimate"], asked.fields["max_affected"]) == (3, 14)
+        room.desk.answer(review_id, BOB, approve=True)
+
+
+async def test_a_dry_run_is_kept_while_it_waits_and_not_after(room: Room) -> None:
+    trial = Trial("bob@example.com", room.now(), 3)
+    async with room.asking() as (review_id, _):
+        heard: list[Review] = []
+        room.desk.on_change(heard.append)
+        assert room.desk.tried(review_id, trial).trial == trial
+        assert room.shelf.kept[review_id].trial == trial
+        room.desk.answer(review_id, BOB, approve=True)
+    assert heard[0].trial == trial
+    with pytest.raises(UsageError, match="does not wait any longer"):
+        room.desk.tried(review_id, trial)

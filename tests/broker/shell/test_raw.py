@@ -70,6 +70,8 @@ async def test_it_is_a_terminal_whose_lines_are_not_judged() -> None:
 
 async def test_it_is_at_the_prompt_too_and_the_prompt_comes_back() -> None:
     class Editor:
+        vi = False
+
         def __init__(self) -> None:
             self.texts = ["terminal", None]
 

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from broker.errors import EvidenceFailure, InterlockError
+from broker.model import Impact, Parameter
 from broker.policy.locks import Lock, Subject
 from broker.review import life
 from broker.review.life import State
@@ -185,6 +186,15 @@ def test_reviews_are_kept_with_their_approvals_through_a_restart(
     other = shelf.open("b").store
     assert other.find_review(asked.id) == life.use(twice)
     assert other.find_review("nothing") is None
+
+
+def test_a_dry_run_is_kept_beside_what_was_asked(shelf: Shelf, store: Store) -> None:
+    impact = Impact(3, "", ("t: 9 rows",), ("allow  BEGIN",), (Parameter(23, binary=True),), 14)
+    asked = replace(review(), impact=impact)
+    store.add_review(asked)
+    tried = replace(asked, trial=life.Trial("bob@example.com", NOON, 4))
+    assert store.change_review(asked, tried, nothing)
+    assert shelf.open("b").store.find_review(asked.id) == tried
 
 
 def test_reviews_are_listed_latest_first_by_state(store: Store) -> None:

@@ -172,7 +172,9 @@ def step(talk: Talk, side: str, data: bytes) -> None:
             talk._take(list(talk.conversation.cancel(talk.conversation.waiting)))
         elif isinstance(last, Refuse):
             talk.judged(last.verdict)
-        elif side == "defer" and last.step is Step.PARSE:
+        elif (  # what the rules deny is never put off until it runs
+            side == "defer" and last.step is Step.PARSE and "DELETE" not in last.statement.text
+        ):
             talk.deferred()
         else:
             talk.judged(DENY if "DELETE" in last.statement.text else ALLOW)
