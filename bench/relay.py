@@ -14,7 +14,7 @@ import re
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,6 +84,8 @@ class Relay:
     audit: AuditLog
     mask_name: bool = False
     sessions: int = 0
+    open: int = 0
+    quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
     def target(self) -> PostgresTarget:
         return PostgresTarget(
@@ -98,6 +100,17 @@ class Relay:
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client of the broker's own relay."""
         self.sessions += 1
+        self.open += 1
+        self.quiet.clear()
+        try:
+            await self._session(reader, writer)
+        finally:
+            writer.close()
+            self.open -= 1
+            if not self.open:
+                self.quiet.set()
+
+    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         sid, masking = f"s{self.sessions}", self.config.masking
         session = Session(
             sid, WHO, "orders", "postgres", Way.FORWARD, datetime.now(UTC), self.config.hash
@@ -200,8 +213,8 @@ async def small(
     spent = time.process_time() - began
     tps = re.search(r"tps = ([\d.]+)", out)
     count = re.search(r"actually processed: (\d+)", out)
-    assert tps is not None
-    assert count is not None
+    if tps is None or count is None or not int(count.group(1)):
+        sys.exit(f"bench: pgbench did nothing: {out}")
     return float(tps.group(1)), spent / int(count.group(1)) * 1e6
 
 
@@ -265,7 +278,9 @@ async def main() -> None:
             audit = AuditLog.open(folder / "log", key, "bench", lambda: datetime.now(UTC))
             sealing = asyncio.ensure_future(audit.keep_sealed())
             config = load(path, environ={})
-            await measure(Relay(made, folder, config, audit), seconds, rows)
+            relayed = Relay(made, folder, config, audit)
+            await measure(relayed, seconds, rows)
+            await relayed.quiet.wait()
             sealing.cancel()
             audit.close()
 
