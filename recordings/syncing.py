@@ -10,7 +10,11 @@ from __future__ import annotations
 
 import os
 import threading
-from queue import SimpleQueue
+import time
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+
+GATHER_SECONDS = 0.003  # so that busy sessions share syncs: a disk has better things to do
 
 
 class SyncedFile:
@@ -90,7 +94,13 @@ class _Background:
 
     def _run(self) -> None:
         while True:
-            self._files.get().sync_as_asked()
+            files = [self._files.get()]
+            time.sleep(GATHER_SECONDS)
+            with suppress(Empty):
+                while True:
+                    files.append(self._files.get_nowait())
+            for file in files:
+                file.sync_as_asked()
 
 
 _background = _Background()
