@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -n 4 --dist loadfile
 
 setup: $(VENV)/.ready
 
-$(VENV)/.ready: pyproject.toml uv.lock
+$(VENV)/.ready: pyproject.toml uv.lock hatch_build.py broker/rows/native.c
 	@./setup.sh $(VENV)
 	@touch $@
 

@@ -35,4 +35,4 @@ if [ -z "$uv" ]; then
     fi
 fi
 UV_PROJECT_ENVIRONMENT=$venv UV_PYTHON_DOWNLOADS=never \
-    "$uv" sync --quiet --frozen --inexact --python "$python" $groups
+    "$uv" sync --quiet --frozen --inexact --reinstall-package interlock --python "$python" $groups

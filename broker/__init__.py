@@ -8,7 +8,7 @@
 
 The order is the security property, and `gate` owns it: judge, review, audit, then forward;
 mask, record, then deliver. The core (errors, model, events, ports, gate, identity, policy, mask,
-wire, review.life) is values in and values out: it opens no socket or file, reads no clock and
+rows, wire, review.life) is values in and values out: it opens no socket or file, reads no clock and
 schedules nothing. The edges (ssh, postgres, shell, store, evidence, control, config) do, and
 `app` is the one place that knows all of them.
 """

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import socket
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,11 +18,13 @@ from broker import events
 from broker.clock import utc_now
 from broker.config.in_force import InForce
 from broker.config.secrets import resolve
+from broker.control.dry_runs import DryRuns
 from broker.control.holds import Holds
 from broker.control.locks import LockVerbs
+from broker.control.nodes import Membership
 from broker.control.operations import Operations
 from broker.control.server import Server
-from broker.errors import IdentityRefused, Unparsable
+from broker.errors import EvidenceFailure, IdentityRefused, Unparsable
 from broker.evidence import recorder
 from broker.evidence.keys import load_or_create
 from broker.evidence.log import AuditLog
@@ -35,8 +36,8 @@ from broker.identity.login import Login
 from broker.live import Live
 from broker.mask.values import Redactor
 from broker.model import Answer, Verdict
-from broker.policy import may
-from broker.policy.judge import judge
+from broker.policy import may, terminal
+from broker.policy.judge import Judge
 from broker.postgres.ways import PostgresWays
 from broker.review.desk import Desk
 from broker.shell.local_target import LocalRunner
@@ -53,23 +54,24 @@ from broker.ssh.forward import Forward
 from broker.ssh.knocks import Knocks
 from broker.ssh.listener import Listener
 from broker.ssh.routes import Routes
-from broker.store.locks import LockTable
-from broker.store.sqlite import Store
-from broker.store.used_tokens import UsedInStore
+from broker.store.opening import opened
 from broker.targets import CommandTarget, SshTarget
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
     from datetime import timedelta
 
     from broker.config.model import Config
     from broker.live import Opened
     from broker.model import Identity, Statement
+    from broker.policy.sql.catalogue import Overlay
     from broker.shell.runner import Runner
+    from broker.store.opening import Stores
     from broker.targets import SecretSource
 
 log = logging.getLogger("interlock")
 
+LAST_S = 10  # seconds in which a broker without an audit log tells everybody why
 TICK = 1.0  # seconds between seals of the log and syncs of the recordings
 FORMAT_LIMIT = 16 * 1024  # characters of SQL that are formatted for a card
 
@@ -88,10 +90,10 @@ async def running(config: Config, *, environ: Mapping[str, str]) -> AsyncIterato
     """A broker inside the block."""
     async with AsyncExitStack() as stack:
         broker = await _Broker.assemble(config, environ, stack)
+        stack.push_async_callback(broker.postgres.lookups.reader.close)
         listener = broker.listener()
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        works = (broker.tick, broker.holds.watch, broker.watch_roles)
-        ticking = [tasks.create_task(work()) for work in works]
+        ticking = [tasks.create_task(work()) for work in broker.works()]
         async with listener.listening(config.host, config.port) as (host, port):
             try:
                 yield Running(host, port, broker.reload)
@@ -110,34 +112,44 @@ class _Broker:
         environ: Mapping[str, str],
         authority: Authority,
         audit: AuditLog,
-        store: Store,
-        locks: LockTable,
+        stores: Stores,
         keys: KeySource,
-        used: UsedInStore,
         flow: DeviceFlow,
     ) -> None:
         self._in_force = InForce(config)
         self._environ = environ
         self._authority = authority
         self._audit = audit
-        self._store = store
+        self._store = store = stores.store
+        self._nodes = stores.nodes
         self._keys = keys
-        self._used = used
+        self._used = stores.used
         self._flow = flow
         self._exchange = Login(config.issuers, keys, self._used, utc_now)
         self._redactor = Redactor(config.masking)
-        self._node = socket.gethostname()
+        self._node = self._nodes.name
         self._parser = ShellParser()
-        self._desk = Desk(store, audit, utc_now, redact=self._redact)
+        self._verdict = Judge(config.rules, self._parser, config.hash)
+        key = secrets.token_bytes(32)
         self.postgres = PostgresWays(
             lambda: self._config.masking,
-            secrets.token_bytes(32),
+            key,
             self._secret,
             audit=audit,
             only_reads=lambda who, target: may.only_reads(self._config.rules, who, target),
             session_ttl=lambda: self._config.session_ttl,
         )
-        self.holds = Holds(locks, audit, self._in_force, self._desk.waits)
+        self._desk = Desk(store, audit, utc_now, redact=self._redact)
+        self.holds = Holds(
+            stores.locks,
+            audit,
+            self._in_force,
+            self._desk.waits,
+            self._nodes.sessions_elsewhere,
+        )
+        self._crowd = Crowd(
+            lambda: self._config.limits, self.holds.note, self._nodes.connections_elsewhere
+        )
         self._live = Live(
             config=self._in_force,
             store=store,
@@ -149,6 +161,15 @@ class _Broker:
             judge=self._judge,
             redact=self._redact,
             guard=self.holds,
+        )
+        self._membership = Membership(
+            stores,
+            self._desk,
+            audit,
+            utc_now,
+            running=self._live.running,
+            connections=self._crowd.counts,
+            look=self.holds.look,
         )
 
     @classmethod
@@ -163,24 +184,32 @@ class _Broker:
         audit = AuditLog.open(state / "log", log_key.private, log_key.verifier.name, utc_now)
         stack.callback(audit.close)
         interrupted = recorder.salvage_all(state / "recordings", audit)
-        store = Store.open(state / "interlock.sqlite")
-        stack.callback(store.close)
-        locks = LockTable.open(state / "interlock.sqlite")
-        stack.callback(locks.close)
-        _say_started(config, audit, store, interrupted)
+        stores = stack.enter_context(opened(config.store, state))
+        _say_started(config, audit, stores, interrupted)
         client = await stack.enter_async_context(new_client())
-        used = UsedInStore.open(state / "interlock.sqlite")
-        stack.callback(used.close)
         keys, flow = KeySource(client), DeviceFlow(client)
-        broker = cls(config, environ, authority, audit, store, locks, keys, used, flow)
-        broker._desk.recover()
+        broker = cls(config, environ, authority, audit, stores, keys, flow)
+        broker._membership.begin()
+        stack.callback(broker._membership.leave)
         return broker
+
+    def works(self) -> tuple[Callable[[], Coroutine[object, object, None]], ...]:
+        """What goes on beside the listener for as long as it listens."""
+        watches = (self.holds.watch, self._desk.watch, self._membership.watch, self.watch_roles)
+        return self.tick, *watches
 
     def listener(self) -> Listener:
         """The front door with every way behind it."""
         postgres = self.postgres
-        shell = ShellWays(self._runner, self._parser)
+        shell = ShellWays(
+            self._runner,
+            self._parser,
+            lambda who, target: may.commands(self._config.rules, who, target),
+            self._raw_only,
+        )
         operations = self._operations()
+        try_out = partial(postgres.try_out, lambda name: self._config.targets.get(name))
+        dry_runs = DryRuns(operations, self._audit, self._redact, try_out)
         routes = Routes(
             config=self._in_force,
             live=self._live,
@@ -191,12 +220,16 @@ class _Broker:
                 DeviceLogin(self._flow, lambda: self._config.issuers),
             ),
             approvals=Approvals(
-                lambda by, reader, writer: Server(by, operations, reader, writer).run()
+                lambda by, reader, writer: Server(by, operations, dry_runs, reader, writer).run()
             ),
-            verbs=Verbs(operations, self._lock_verbs()),
+            verbs=Verbs(operations, self._lock_verbs(), dry_runs),
             ways={"postgres": postgres.console, "ssh": shell, "command": shell},
             holds=self.holds,
-            knock=Knocks(lambda: self._config.limits.logins_per_source, self.holds.refuse),
+            knock=Knocks(
+                lambda: self._config.limits.logins_per_source,
+                self.holds.refuse,
+                shared=self._nodes.knock,
+            ),
         )
         return Listener(
             host_keys=self._host_keys(),
@@ -204,16 +237,16 @@ class _Broker:
             still_valid=lambda identity: identity.expires is None or utc_now() < identity.expires,
             audit=self._audit,
             route=routes,
-            forward=Forward(self._in_force, self._live, {"postgres": postgres.forward}),
-            crowd=Crowd(lambda: self._config.limits, self.holds.note),
+            forward=Forward(self._in_force, self._live, {"postgres": self.postgres.forward}),
+            crowd=self._crowd,
         )
 
     def reload(self, config: Config) -> None:
         """Put a configuration in force; audited before it is."""
         authority = _authority(replace(config, state=self._config.state), self._environ)
-        told = config_told(config)
-        self._audit.append(told, durable=True)
+        self._audit.append(config_told(config), durable=True)
         kept = self._in_force.swap(config)
+        self._verdict = Judge(config.rules, self._parser, config.hash)
         self._authority = authority
         self._exchange = Login(config.issuers, self._keys, self._used, utc_now)
         self._redactor = Redactor(config.masking)
@@ -226,7 +259,12 @@ class _Broker:
         while True:
             await asyncio.sleep(TICK)
             self._live.tick()
-            self._audit.seal()
+            try:
+                self._audit.seal()
+            except EvidenceFailure as error:  # whoever comes now is still told so
+                log.error("%s; all work is refused, and the broker ends in %d s", error, LAST_S)
+                await asyncio.sleep(LAST_S)
+                raise
 
     async def watch_roles(self) -> None:
         """Look for roles that a dead broker left on a target."""
@@ -242,15 +280,17 @@ class _Broker:
     async def _identify(self, token: str) -> tuple[Identity, timedelta]:
         identity, ttl = await self._exchange.exchange(token)
         if (lock := self.holds.barring(identity)) is not None:
-            raise IdentityRefused(lock.refusal())
+            refused = IdentityRefused(lock.refusal())
+            refused.issuer, refused.subject = identity.issuer, identity.subject
+            raise refused
         return identity, ttl
 
     # -- judging -------------------------------------------------------------------------------
 
-    def _judge(self, identity: Identity, target: str, statement: Statement) -> Verdict:
-        config = self._in_force()
-        verdict = judge(config.rules, identity, target, statement, self._parser)
-        return replace(verdict, config=config.hash)
+    def _judge(
+        self, identity: Identity, target: str, statement: Statement, overlay: Overlay | None = None
+    ) -> Verdict:
+        return self._verdict(identity, target, statement, self.postgres.lookups.of(target), overlay)
 
     def _checked(self, identity: Identity, target: str, statement: Statement) -> Verdict:
         try:
@@ -267,6 +307,7 @@ class _Broker:
             clock=utc_now,
             node=self._node,
             judge=self._checked,
+            prepare=self.postgres.lookups.reader.prepare,
             verify=self._verify,
             formatted=formatted,
             before=self._live.before,
@@ -328,6 +369,10 @@ class _Broker:
             return LocalRunner(target, self._secret)
         raise TypeError(target)
 
+    def _raw_only(self, opened: Opened) -> bool:
+        session = opened.session
+        return terminal.is_all(self._config.rules, session.identity, session.target)
+
     def _credentials(self, target: SshTarget, opened: Opened) -> list[asyncssh.SSHKeyPair]:
         """The configured key, or one for this session alone with a certificate of our target CA."""
         if target.key is not None:
@@ -348,7 +393,7 @@ def _authority(config: Config, environ: Mapping[str, str]) -> Authority:
     return Authority.open(keys, config.user_ca, config.trusted_user_cas, environ)
 
 
-def _say_started(config: Config, audit: AuditLog, store: Store, interrupted: list[str]) -> None:
+def _say_started(config: Config, audit: AuditLog, stores: Stores, interrupted: list[str]) -> None:
     if interrupted or audit.torn:
         audit.append(
             events.broker_event(
@@ -356,7 +401,7 @@ def _say_started(config: Config, audit: AuditLog, store: Store, interrupted: lis
             )
         )
         log.warning("the last run ended abruptly: %d recordings closed", len(interrupted))
-    store.interrupt_sessions(utc_now())
+    stores.store.interrupt_sessions(utc_now(), stores.own)
     audit.append(config_told(config), durable=True)
 
 

@@ -5,6 +5,7 @@ InterlockError                 a sentence for the person, and the exit code that
 ├─ Unparsable            65    a statement that the grammar does not accept
 ├─ TargetUnreachable     69    the target did not answer, or is not who we pinned
 ├─ EvidenceFailure       70    audit log, recorder or masker failed: the session must end
+│  └─ StoreAway          75    the store does not answer now: nothing new may begin
 ├─ TryLater              75    a limit, an expired review: the same may pass later
 ├─ Denied                77    refused by a rule or by a person
 │  └─ IdentityRefused    77    the credential does not prove what it claims
@@ -16,6 +17,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class ExitCode(IntEnum):
@@ -69,6 +74,12 @@ class EvidenceFailure(InterlockError):
     code = ExitCode.FAULT
 
 
+class StoreAway(EvidenceFailure):
+    """The store does not answer now. Nothing was begun, and the same may pass later."""
+
+    code = ExitCode.TRY_LATER
+
+
 class TryLater(InterlockError):
     """A limit was reached or a review expired: the same request may pass later."""
 
@@ -82,7 +93,16 @@ class Denied(InterlockError):
 
 
 class IdentityRefused(Denied):
-    """A token or certificate that does not prove what it claims; the sentence says which check."""
+    """A token or certificate that does not prove what it claims; the sentence says which check.
+
+    `issuer`, `subject` and `serial` say whose it is, as far as that was proven; `claimed` is what
+    an unproven one says of itself, bounded, for the audit log and for nobody's decision.
+    """
+
+    issuer: str | None = None
+    subject: str | None = None
+    serial: int | None = None
+    claimed: Mapping[str, str] | None = None
 
 
 class ProtocolError(InterlockError):

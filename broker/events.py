@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from broker.model import Identity, Session, Statement, Verdict
+    from broker.model import Identity, Impact, Session, Statement, Verdict
 
 Json: TypeAlias = "str | int | bool | list[Json] | dict[str, Json] | None"
 
 LISTED = 50  # files and hosts of one statement that are named in an event
+USER_LIMIT = 200  # characters of a user name that a client chose
 STATEMENT_LIMIT = 8192  # characters of a statement kept in an event; its digest is always whole
 
 
@@ -61,13 +62,45 @@ def login_granted(identity: Identity, *, source: str, ttl_s: int) -> Event:
     )
 
 
-def login_refused(why: str, *, source: str, fingerprint: str, issuer: str | None) -> Event:
-    """A token or certificate did not prove what it claims."""
-    return Event(
-        "login.refused",
-        "unknown",
-        {"why": why, "source": source, "fingerprint": fingerprint, "issuer": issuer},
-    )
+def login_refused(
+    why: str,
+    *,
+    source: str,
+    fingerprint: str,
+    issuer: str | None = None,
+    subject: str | None = None,
+    serial: int | None = None,
+    claimed: Mapping[str, str] | None = None,
+) -> Event:
+    """A token or certificate did not prove what it claims.
+
+    `issuer`, `subject` and `serial` were proven by its signature; `claimed` is only what it says.
+    """
+    fields: dict[str, Json] = {
+        "why": why,
+        "source": source,
+        "fingerprint": fingerprint,
+        "issuer": issuer,
+        "subject": subject,
+        "serial": serial,
+        "claimed": None if claimed is None else dict(claimed),
+    }
+    return Event("login.refused", "unknown", fields)
+
+
+def certificate_used(identity: Identity, *, source: str, user: str) -> Event:
+    """A certificate opened a connection; `user` is the user name: a target, or a word of ours."""
+    fields: dict[str, Json] = {
+        "identity": str(identity),
+        "acting_for": identity.acting_for,
+        "issuer": identity.issuer,
+        "subject": identity.subject,
+        "fingerprint": identity.fingerprint,
+        "serial": identity.serial,
+        "source": source,
+        "user": user[:USER_LIMIT],
+    }
+    return Event("certificate.used", str(identity), fields)
 
 
 def session_opened(session: Session) -> Event:
@@ -112,13 +145,17 @@ def judged(
     return Event("statement.judged", str(session.identity), fields, session.id)
 
 
-def review_asked(session: Session, review: str, *, digest: str, rule: str, shown: str) -> Event:
-    """A statement begins to wait for people."""
+def review_asked(
+    session: Session, review: str, *, digest: str, rule: str, shown: str, impact: Impact
+) -> Event:
+    """A statement begins to wait for people, who are told this of its impact."""
     fields = _about(session) | {
         "review": review,
         "digest": digest,
         "rule": rule,
         "statement": shown[:STATEMENT_LIMIT],
+        "estimate": impact.estimate,
+        "max_affected": impact.max_affected,
     }
     return Event("review.asked", str(session.identity), fields, session.id)
 
@@ -136,6 +173,18 @@ def review_answered(
         "serial": by.serial,
     }
     return Event("review.answered", str(by), fields, sid)
+
+
+def review_tried(by: Identity, review: str, *, digest: str, sid: str, found: str) -> Event:
+    """A dry run for an approver: `found` is ``asked`` before it, then its result in words."""
+    fields: dict[str, Json] = {
+        "review": review,
+        "digest": digest,
+        "found": found,
+        "by": str(by),
+        "serial": by.serial,
+    }
+    return Event("review.tried", str(by), fields, sid)
 
 
 def review_closed(review: str, *, state: str, digest: str, sid: str) -> Event:

@@ -21,12 +21,13 @@ from broker.errors import EvidenceFailure, ExitCode, Unparsable
 from broker.model import Answer, Verdict
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
 
     from broker.model import Session, Statement
     from broker.ports import Audit, Mask, Notice, Recorder, Reviews
 
+    Survey = Callable[[Statement, Verdict], Awaitable[Verdict]]
     Told = Callable[[Statement, Verdict, str | None, datetime | None], None]
 
 P = ParamSpec("P")
@@ -65,19 +66,47 @@ class Gate:
 
     # -- in: judge, review, audit, then forward ------------------------------------------------
 
-    async def admit(self, statement: Statement, notice: Notice | None = None) -> Verdict:
+    async def admit(
+        self,
+        statement: Statement,
+        notice: Notice | None = None,
+        survey: Survey | None = None,
+    ) -> Verdict:
         """The final answer on a statement. Only after ALLOW may exactly its bytes be forwarded.
 
         Waits while people decide; cancelling the wait withdraws the review. `notice` is called
-        once when a wait begins. Raises EvidenceFailure when the answer cannot be given safely.
+        once when a wait begins; `survey` before it, to add what people should know, or to refuse.
+        Raises EvidenceFailure when the answer cannot be given safely.
+        """
+        verdict = self.decide(statement)
+        if verdict.answer is Answer.REVIEW:
+            verdict = await self.review(statement, verdict, notice, survey)
+        return verdict
+
+    def decide(self, statement: Statement) -> Verdict:
+        """The judge's answer: final and on the record, unless it is REVIEW.
+
+        That one leads nowhere but to `review`: nothing may be forwarded on it.
         """
         self._check_open()
         verdict = self._judged(statement)
-        if verdict.answer is Answer.REVIEW:
-            verdict = await self._reviewed(statement, verdict, notice)
-            self._check_open()
-        self._settle(statement, verdict)
+        if verdict.answer is not Answer.REVIEW:
+            self._settle(statement, verdict)
         return verdict
+
+    async def review(
+        self,
+        statement: Statement,
+        verdict: Verdict,
+        notice: Notice | None = None,
+        survey: Survey | None = None,
+    ) -> Verdict:
+        """The final answer of people, where `decide` said REVIEW; as `admit` in all else."""
+        self._check_open()
+        answer = await self._reviewed(statement, verdict, notice, survey)
+        self._check_open()
+        self._settle(statement, answer)
+        return answer
 
     def foresee(self, statement: Statement) -> Verdict:
         """What the judge would say, without review or record. Nothing may be forwarded on it."""
@@ -93,11 +122,17 @@ class Gate:
         self._settle(statement, verdict)
         return verdict
 
+    def redact(self, text: str) -> str:
+        """Text with its sensitive values masked."""
+        self._check_open()
+        return self._guarded("masked", self._redact, text)
+
     def _judged(self, statement: Statement) -> Verdict:
         """The judge's verdict; its reason quotes the statement, so it is redacted here."""
         try:
             verdict = self._judge(statement)
-            return replace(verdict, reason=self._redact(verdict.reason))
+            reason = self._redact(verdict.reason)
+            return verdict if reason == verdict.reason else replace(verdict, reason=reason)
         except Unparsable as error:
             reason = self._redact(error.sentence)
             return Verdict(Answer.DENY, "grammar", reason, unparsable=True)
@@ -105,8 +140,17 @@ class Gate:
             raise self._fail("a statement could not be judged", error) from error
 
     async def _reviewed(
-        self, statement: Statement, verdict: Verdict, notice: Notice | None
+        self,
+        statement: Statement,
+        verdict: Verdict,
+        notice: Notice | None,
+        survey: Survey | None,
     ) -> Verdict:
+        if survey is not None:
+            verdict = await self._surveyed(survey, statement, verdict)
+            if verdict.answer is Answer.DENY:
+                return verdict
+
         def begins(waiting: Verdict, review: str, expires: datetime) -> None:
             self._mark(f"review {review} asked")
             if self.told is not None:
@@ -124,24 +168,39 @@ class Gate:
             why = "the rules changed while it waited; ask again"
             answer = replace(answer, answer=Answer.DENY, reason=why, expired=True)
         said = "expired" if answer.expired else answer.reason
-        self._mark(f"review {answer.review} {said}"[:LABEL_LIMIT])
+        if answer.review is not None:  # None: it was refused before anybody was asked
+            self._mark(f"review {answer.review} {said}"[:LABEL_LIMIT])
         return answer
+
+    async def _surveyed(self, survey: Survey, statement: Statement, verdict: Verdict) -> Verdict:
+        try:
+            found = await survey(statement, verdict)
+        except Exception as error:
+            raise self._fail(
+                "what a statement would touch could not be found out", error
+            ) from error
+        if found.answer is Answer.ALLOW:
+            raise self._fail("a survey may not allow")
+        return found
 
     def _settle(self, statement: Statement, verdict: Verdict) -> None:
         shown = self._guarded("masked", self._redact, statement.text)
         routine = verdict.answer is Answer.ALLOW and verdict.review is None
-        event = self._guarded("masked", self._told_of, statement, verdict)
-        self._guarded("audited", lambda: self._audit.append(event, durable=not routine))
+        event = self._guarded("masked", self._told_of, statement, verdict, shown)
+        self._guarded("audited", self._audit.append, event, durable=not routine)
         line = " ".join(shown.split())[:LABEL_LIMIT]
-        self._mark(f"{verdict.answer.value} {verdict.rule}: {line}")
+        self._mark(f"{verdict.answer.value} {verdict.rule}: {line}", routine=routine)
         self.recent.append(f"{verdict.answer.value}  {line}")
         if verdict.answer is Answer.DENY:
             self.refusal = verdict
             if self.told is not None:
                 self.told(statement, verdict, verdict.review, None)
 
-    def _told_of(self, statement: Statement, verdict: Verdict) -> events.Event:
-        return events.judged(self.session, statement, verdict, redact=self._redact)
+    def _told_of(self, statement: Statement, verdict: Verdict, shown: str) -> events.Event:
+        def redact(text: str) -> str:
+            return shown if text is statement.text else self._redact(text)
+
+        return events.judged(self.session, statement, verdict, redact=redact)
 
     # -- out: mask, record, then deliver -------------------------------------------------------
 
@@ -157,7 +216,7 @@ class Gate:
             self._guarded("recorded", self._recorder.output, transcript)
         return frames
 
-    def masking(self, act: Callable[P, bytes], *args: P.args, **kwargs: P.kwargs) -> bytes:
+    def masking(self, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a masker; when it fails, so does the session."""
         self._check_open()
         return self._guarded("masked", act, *args, **kwargs)
@@ -175,12 +234,22 @@ class Gate:
         shown = self._guarded("masked", self._redact, line)
         self._guarded("recorded", self._recorder.input, shown)
 
+    def hidden(self, count: int) -> None:
+        """Record that so many keys were typed, and not what they were."""
+        self._check_open()
+        self._guarded("recorded", self._recorder.hidden_input, count)
+
     def said(self, text: str) -> bytes:
         """Record a sentence of our own; give back its bytes to deliver."""
         self._check_open()
         data = self._guarded("masked", self._redact, text).encode()
         self._guarded("recorded", self._recorder.output, data)
         return data
+
+    def may_show(self, text: str) -> bool:
+        """Does no mask touch this text, so that a completion may offer it?"""
+        self._check_open()
+        return self._guarded("masked", self._redact, text) == text
 
     def stated(self, sentence: str, *, quoting: bool = False) -> bytes:
         """Record a sentence about a verdict; give back its bytes to deliver.
@@ -210,8 +279,8 @@ class Gate:
             return ExitCode.UNPARSABLE
         return ExitCode.TRY_LATER if self.refusal.expired else ExitCode.DENIED
 
-    def _mark(self, label: str) -> None:
-        self._guarded("recorded", self._recorder.marker, label)
+    def _mark(self, label: str, *, routine: bool = False) -> None:
+        self._guarded("recorded", self._recorder.marker, label, routine=routine)
 
     def _guarded(self, what: str, act: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         try:

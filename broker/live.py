@@ -19,6 +19,7 @@ from broker.mask.stream import new_stream
 from broker.model import Session, Verdict
 from broker.policy import may
 from broker.policy.locks import Ended
+from broker.policy.sql.catalogue import Overlay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from broker.console.client import Terminal
     from broker.model import Identity, Statement, Way
     from broker.ports import Audit, Clock, Reviews
-    from broker.store.sqlite import Store
+    from broker.store.contract import Store
     from broker.targets import Target
 
 log = logging.getLogger("interlock.live")
@@ -74,7 +75,7 @@ class Live:
         clock: Clock,
         new_id: Callable[[], str],
         node: str,
-        judge: Callable[[Identity, str, Statement], Verdict],
+        judge: Callable[[Identity, str, Statement, Overlay], Verdict],
         redact: Callable[[str], str],
         guard: Guard,
     ) -> None:
@@ -97,8 +98,9 @@ class Live:
 
     def may_reach(self, identity: Identity, target: str) -> bool:
         """Does any rule let this identity do anything there?"""
-        kind = self._config.targets[target].kind
-        return bool(may.summary(self._config.rules, identity, target, kind))
+        found = self._config.targets.get(target)
+        rules = self._config.rules
+        return found is not None and bool(may.summary(rules, identity, target, found.kind))
 
     @asynccontextmanager
     async def open(
@@ -117,8 +119,7 @@ class Live:
         `quiet_since` tells since when nothing came or went, where idleness is limited.
         """
         if not self.may_reach(identity, target.name):
-            msg = f"no rule lets you reach {target.name}"
-            raise Denied(msg)
+            raise Denied(may.out_of_reach(target.name))
         self._guard.admit(identity, target.name, source)
         session = Session(
             id=self._new_id(),
@@ -156,6 +157,10 @@ class Live:
             del self._running[session.id], self._recorders[session.id]
             self._end(opened, recorder, status)
 
+    def running(self) -> list[str]:
+        """The sessions that run here now."""
+        return list(self._running)
+
     def before(self, session: str) -> list[str]:
         """The last statements of a running session, masked, with their verdicts."""
         opened = self._running.get(session)
@@ -187,8 +192,10 @@ class Live:
         return recorder
 
     def _with_gate(self, session: Session, recorder: SessionRecorder, target: Target) -> Opened:
+        overlay = Overlay()
+
         def judged(statement: Statement) -> Verdict:
-            return self._judge(session.identity, session.target, statement)
+            return self._judge(session.identity, session.target, statement, overlay)
 
         gate = Gate(
             session,

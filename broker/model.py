@@ -88,6 +88,7 @@ class Language(Enum):
     SQL = "sql"
     SHELL = "shell"
     TEXT = "text"
+    TERMINAL = "terminal"  # no text at all: a raw terminal, whose lines are not judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,8 @@ class Part:
     a restriction left out does not. Used for what is dangerous or not understood.
     `implied`: harmless (SHOW, a catalogue read, a safe function): allowed to whoever may do
     anything on the target, unless a rule denies it.
+    `along`: comes with another part (a partition with its table) and needs no rule of its own;
+    one that denies it, or asks for a review, counts.
     """
 
     action: str | None = None
@@ -145,6 +148,7 @@ class Part:
     unbounded: bool = False
     explicit: bool = False
     implied: bool = False
+    along: bool = False
     why: str = ""
 
     def __str__(self) -> str:
@@ -213,6 +217,60 @@ class Answer(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class AffectedBound:
+    """How many rows an approved write may change: a number, the estimate times a factor, or both.
+
+    `tenths` is the factor in tenths; a small constant is added, so that an estimate of none
+    leaves room for one.
+    """
+
+    most: int | None = None
+    tenths: int | None = None
+
+    def __str__(self) -> str:
+        """As people read it: ``500``, ``estimate x1.1``, or both."""
+        times = None if self.tenths is None else f"estimate x{self.tenths / 10:g}"
+        return " and ".join(str(each) for each in (self.most, times) if each is not None)
+
+    def rows(self, estimate: int | None) -> int | None:
+        """The bound as a number; None while it depends on an estimate that there is not."""
+        found = [] if self.most is None else [self.most]
+        if self.tenths is not None:
+            if estimate is None:
+                return None
+            found.append(-(-estimate * self.tenths // 10) + BOUND_ROOM)
+        return min(found, default=None)
+
+
+BOUND_ROOM = 10  # rows
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """What is known of a bound value besides its bytes: its type (0: not said), its form."""
+
+    type: int = 0
+    binary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Impact:
+    """What an approver is told of a statement besides its text: what it would touch, and when.
+
+    `estimate` is the target's own planner's, of rows; `unknown` says why there is none. `sizes`
+    are the tables in words. `before` is what ran in its transaction, None when it is in none.
+    `max_affected` is bound into the approval.
+    """
+
+    estimate: int | None = None
+    unknown: str = ""
+    sizes: tuple[str, ...] = ()
+    before: tuple[str, ...] | None = None
+    parameters: tuple[Parameter, ...] = ()
+    max_affected: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """The answer, the rule that gave it, and why in words that the person will read."""
 
@@ -228,3 +286,5 @@ class Verdict:
     unparsable: bool = False
     expired: bool = False
     config: str = ""  # the hash of the configuration that the judge used
+    max_affected: AffectedBound | None = None  # as the rules say
+    impact: Impact | None = None  # of a statement under review

@@ -41,8 +41,12 @@ class Recorder(Protocol):
     def hidden_input(self, count: int) -> None:
         """That `count` characters were typed without echo."""
 
-    def marker(self, label: str) -> None:
-        """A point worth jumping to: a verdict, an approval, a mask; synced to disk on return."""
+    def marker(self, label: str, *, routine: bool = False) -> None:
+        """A point worth jumping to: a verdict, an approval, a mask; synced to disk on return.
+
+        A `routine` one (a rule allowed a statement) survives a kill -9 on return, and its sync
+        begins at once, in the background; when that fails, the next call fails.
+        """
 
     def resize(self, columns: int, rows: int) -> None:
         """The terminal's new size."""

@@ -28,6 +28,9 @@ _ESCAPED = {
     for code in (*range(0x7F, 0xA0), 0x2028, 0x2029, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
 }
 
+_OBEYED = re.compile(f"[{''.join(map(chr, _ESCAPED))}]")
+_quoted = json.encoder.encode_basestring  # what `dumps` does to a string, without its detours
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -49,7 +52,7 @@ class Encoder:
     def output(self, time: float, data: bytes) -> bytes:
         """One `o` line, or nothing when all that came is the beginning of a character."""
         text = self._utf8.decode(data)
-        return encode_event(Event(time, "o", text)) if text else b""
+        return _line(time, b"o", text) if text else b""
 
     def rest(self, time: float) -> bytes:
         """The character that was never finished, when the output has ended."""
@@ -67,7 +70,11 @@ def encode_event(event: Event) -> bytes:
     if event.code not in CODES:
         msg = f"no such event code: {event.code!r}"
         raise ValueError(msg)
-    return b'[%.6f, "%s", %s]\n' % (event.time, event.code.encode(), _json(event.data))
+    return _line(event.time, event.code.encode(), event.data)
+
+
+def _line(time: float, code: bytes, data: str) -> bytes:
+    return b'[%.6f, "%s", %s]\n' % (time, code, _clear(_quoted(data)))
 
 
 def decode_header(line: bytes) -> dict[str, Any]:
@@ -91,7 +98,13 @@ def decode_event(line: bytes) -> Event:
 
 
 def _json(value: object) -> bytes:
-    text = json.dumps(value, ensure_ascii=False).translate(_ESCAPED)
+    return _clear(json.dumps(value, ensure_ascii=False))
+
+
+def _clear(text: str) -> bytes:
+    """JSON as bytes, with what a terminal would obey escaped."""
+    if "\x7f" in text or (not text.isascii() and _OBEYED.search(text)):
+        text = text.translate(_ESCAPED)
     try:
         return text.encode()
     except UnicodeEncodeError:  # a lone surrogate is no character: no player could show it

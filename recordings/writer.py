@@ -1,9 +1,11 @@
 """One open recording: append, flush, sync and hash; whatever fails, says so and stays failed.
 
-Every event is in the file when its call returns, so it survives a kill of this process. The file
-is synced to disk once a second, and at once for markers and the end. Every ten seconds or 1 MiB
-a chunk is complete: its offset, length and SHA-256 go to `on_chunk`, after a sync, so that what
-is said about the file elsewhere is never ahead of the disk. The first chunk is the header alone.
+Every event is in the file when its call returns, so it survives a kill of this process. Markers
+and the end are on disk when their call returns. The rest is synced in the background once a
+second, and at once after a routine marker: a statement that a rule allowed need not wait for the
+disk. Every ten seconds or 1 MiB a chunk is complete: its offset, length and SHA-256 go to
+`on_chunk`, after a sync, so that what is said about the file elsewhere is never ahead of the
+disk. The first chunk is the header alone.
 """
 
 from __future__ import annotations
@@ -11,12 +13,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from recordings.asciicast import Encoder, Event, decode_event, encode_event, encode_header
 from recordings.errors import RecordingFailed, RecordingUnreadable
+from recordings.syncing import SyncedFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -55,6 +59,16 @@ def is_session_id(text: str) -> bool:
     return _SESSION_ID.fullmatch(text) is not None
 
 
+@dataclass(frozen=True, slots=True)
+class _Chunk:
+    """A part of the file that is complete, and told of once it is on disk."""
+
+    number: int
+    offset: int
+    length: int
+    sha256: str
+
+
 class Writer:
     """Appends events to one file until closed; after the first failure every call fails."""
 
@@ -66,14 +80,15 @@ class Writer:
         monotonic: Callable[[], float],
     ) -> None:
         self.path = path
-        self._fd = descriptor
+        self._file = SyncedFile(descriptor)
         self._on_chunk = on_chunk
         self._monotonic = monotonic
         self._encoder = Encoder()
-        self._began = self._synced = self._chunk_began = monotonic()
-        self._dirty = self._shut = False
+        self._began = self._clock = self._sync_asked = self._chunk_began = monotonic()
+        self._shut = False
         self._whole, self._chunk = hashlib.sha256(), hashlib.sha256()
-        self._size = self._chunk_offset = self._chunks = self._events = 0
+        self._complete: deque[_Chunk] = deque()
+        self._chunk_offset = self._chunks = self._events = 0
         self._time = 0.0
 
     @classmethod
@@ -97,6 +112,7 @@ class Writer:
             _sync_folder(path.parent)
             writer._write(encode_header(header))
             writer._end_chunk()
+            writer._sync()
         return writer
 
     def output(self, data: bytes) -> None:
@@ -111,15 +127,20 @@ class Writer:
         """The terminal's new size."""
         self._put(encode_event(Event(self._now(), "r", f"{columns}x{rows}")))
 
-    def marker(self, label: str) -> None:
-        """A point worth jumping to; on disk when this returns."""
+    def marker(self, label: str, *, routine: bool = False) -> None:
+        """A point worth jumping to; on disk when this returns, or if `routine` moments later."""
         self._put(encode_event(Event(self._now(), "m", label)))
-        with self._writing():
-            self._sync()
+        if routine:
+            self._ask()
+        else:
+            with self._writing():
+                self._sync()
 
     def tick(self) -> None:
         """Sync and close a chunk when it is time, though nothing new came. Call once a second."""
         with self._writing():
+            self._clock = self._monotonic()
+            self._file.check()
             self._keep_time()
 
     def close(self, status: str, exit_code: int | None) -> Closed:
@@ -129,76 +150,95 @@ class Writer:
         self._put(encode_event(Event(self._now(), "x", data)))
         with self._writing():
             self._end_chunk()
+            self._sync()
             self._release()
-        return Closed(self._size, self._whole.hexdigest(), self._events, round(self._time * 1000))
+        size, sha256 = self._file.written, self._whole.hexdigest()
+        return Closed(size, sha256, self._events, round(self._time * 1000))
 
     def abandon(self) -> None:
         """Let go of the file after a failure; never raises."""
-        if not self._shut:
-            self._fail()
+        with suppress(OSError):
+            self._release()
 
     def _now(self) -> float:
-        self._time = max(self._time, self._monotonic() - self._began)
+        self._clock = self._monotonic()
+        self._time = max(self._time, self._clock - self._began)
         return self._time
 
     def _put(self, line: bytes) -> None:
-        with self._writing():
+        self._check_open()
+        try:
+            self._file.check()
             if line:
                 self._write(line)
                 self._events += 1
             self._keep_time()
+        except OSError as error:
+            self.abandon()
+            raise _told(error) from error
+        except BaseException:
+            self.abandon()
+            raise
 
     def _write(self, data: bytes) -> None:
-        rest = memoryview(data)
-        while rest:
-            rest = rest[os.write(self._fd, rest) :]
+        self._file.write(data)
         self._whole.update(data)
         self._chunk.update(data)
-        self._size += len(data)
-        self._dirty = True
 
     def _keep_time(self) -> None:
-        now = self._monotonic()
-        if self._dirty and now - self._synced >= SYNC_SECONDS:
-            self._sync()
-        length = self._size - self._chunk_offset
-        if length >= CHUNK_BYTES or (length and now - self._chunk_began >= CHUNK_SECONDS):
+        length = self._file.written - self._chunk_offset
+        if length >= CHUNK_BYTES or (length and self._clock - self._chunk_began >= CHUNK_SECONDS):
             self._end_chunk()
+            self._ask()
+        elif self._clock - self._sync_asked >= SYNC_SECONDS:
+            self._ask()
+        if self._complete:
+            self._tell_chunks()
+
+    def _ask(self) -> None:
+        self._file.ask()
+        self._sync_asked = self._clock
 
     def _sync(self) -> None:
-        os.fdatasync(self._fd)
-        self._synced, self._dirty = self._monotonic(), False
+        self._file.sync()
+        self._file.check()
+        self._sync_asked = self._clock
+        self._tell_chunks()
 
     def _end_chunk(self) -> None:
-        self._sync()
-        length = self._size - self._chunk_offset
-        if length:
-            self._on_chunk(self._chunks, self._chunk_offset, length, self._chunk.hexdigest())
+        offset, end = self._chunk_offset, self._file.written
+        if end > offset:
+            sha256 = self._chunk.hexdigest()
+            self._complete.append(_Chunk(self._chunks, offset, end - offset, sha256))
             self._chunks += 1
-        self._chunk, self._chunk_offset = hashlib.sha256(), self._size
-        self._chunk_began = self._monotonic()
+        self._chunk, self._chunk_offset = hashlib.sha256(), end
+        self._chunk_began = self._clock
 
-    @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _tell_chunks(self) -> None:
+        """What is said about the file elsewhere is never ahead of the disk."""
+        synced = self._file.synced
+        while self._complete and self._complete[0].offset + self._complete[0].length <= synced:
+            chunk = self._complete.popleft()
+            self._on_chunk(chunk.number, chunk.offset, chunk.length, chunk.sha256)
+
+    def _check_open(self) -> None:
         if self._shut:
             msg = "the recording is closed"
             raise RecordingFailed(msg)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        self._check_open()
         try:
             with _failing():
                 yield
         except BaseException:  # half a line may be in the file: nothing may follow it
-            self._fail()
+            self.abandon()
             raise
-
-    def _fail(self) -> None:
-        with suppress(OSError):
-            self._release()
 
     def _release(self) -> None:
         self._shut = True
-        descriptor, self._fd = self._fd, -1  # never close a number twice: it may be another's
-        if descriptor >= 0:
-            os.close(descriptor)
+        self._file.close()
 
 
 def recover(path: Path) -> int:
@@ -263,5 +303,10 @@ def _failing() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        msg = f"the recording cannot be written: {error.strerror or 'input/output error'}"
-        raise RecordingFailed(msg) from error
+        raise _told(error) from error
+
+
+def _told(error: OSError) -> RecordingFailed:
+    return RecordingFailed(
+        f"the recording cannot be written: {error.strerror or 'input/output error'}"
+    )

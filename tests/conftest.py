@@ -5,6 +5,7 @@ pytest_plugins = [
     "tests.fixtures.oidc_provider",
     "tests.fixtures.postgres",
     "tests.fixtures.sshd",
+    "tests.fixtures.stores",
     "tests.fixtures.company",  # after those that it imports
     "tests.fixtures.drivers",
 ]

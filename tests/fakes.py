@@ -60,7 +60,9 @@ class FakeRecorder:
     journal: Journal
     shown: bytes = b""
     markers: list[str] = field(default_factory=list)
+    routine: list[bool] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
+    unseen: list[int] = field(default_factory=list)
 
     def output(self, data: bytes) -> None:
         """Remember what was shown."""
@@ -75,9 +77,11 @@ class FakeRecorder:
     def hidden_input(self, count: int) -> None:
         """Remember that something was typed unseen."""
         self.journal.note("recorder", "hidden")
+        self.unseen.append(count)
 
-    def marker(self, label: str) -> None:
+    def marker(self, label: str, *, routine: bool = False) -> None:
         """Remember a marker."""
+        self.routine.append(routine)
         self.journal.note("recorder", "marker " + label.split(":", maxsplit=1)[0])
         self.markers.append(label)
 

@@ -39,6 +39,7 @@ KEYS = (
     Key("approve", "a", "a", "approve", "let it run (asks once more)", (APPROVALS,), "approve"),
     Key("deny", "d", "d", "deny", "refuse it, with a reason", (APPROVALS,), "deny"),
     Key("exact", "x", "x", "exact", "formatted or the exact bytes", (APPROVALS,), "exact"),
+    Key("dry-run", "e", "e", "dry_run", "count it in a dry run", (APPROVALS,), "dry run"),
     Key("down", "j,down", "j", "move(1)", "next", LISTS),
     Key("up", "k,up", "k", "move(-1)", "previous", LISTS),
     *(

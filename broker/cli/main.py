@@ -6,11 +6,11 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
-from broker.cli import demo, evidence, keys, policy, serve
 from broker.errors import ConfigError, ExitCode, InterlockError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from types import ModuleType
 
 DESCRIPTION = (
     "A terminal session broker for SSH and database shells: judges, reviews, masks and records "
@@ -20,7 +20,8 @@ DESCRIPTION = (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit code."""
-    words = parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    words = parser(only_login=given[:1] == ["login"]).parse_args(given)
     try:
         return int(words.run(words))
     except ConfigError as error:
@@ -50,13 +51,23 @@ def _count(error: ConfigError) -> str:
     return "1 problem" if number == 1 else f"{number} problems"
 
 
-def parser() -> argparse.ArgumentParser:
-    """Every command with its options, as `--help` shows them."""
+def parser(*, only_login: bool = False) -> argparse.ArgumentParser:
+    """Every command with its options, as `--help` shows them.
+
+    ssh runs `login --renew` at every connection, so that one comes without the others' imports.
+    """
+    from broker.cli import login
+
     made = _Words(prog="interlock", description=DESCRIPTION)
     made.add_argument("--version", action="version", version="interlock 0.1.0")
     commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for module in (serve, policy, evidence, keys, demo):
-        module.add_to(commands)
+    rooms: list[ModuleType] = [login]
+    if not only_login:
+        from broker.cli import demo, evidence, keys, policy, serve
+
+        rooms += [serve, policy, evidence, keys, demo]
+    for room in rooms:
+        room.add_to(commands)
     return made
 
 

@@ -13,13 +13,19 @@ from broker.errors import Unparsable, UsageError
 from broker.model import Answer, Identity, Kind, Verdict
 from broker.policy.judge import judge
 from broker.shell.parser import ShellParser
-from broker.targets import statement_for
+from broker.targets import PostgresTarget, statement_for
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable
 
     from broker.config.model import Config
+
+
+BY_TEXT = (
+    "interlock: judged by its text alone; a session also looks through the target's views,"
+    " rules and functions"
+)
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -71,6 +77,8 @@ def run_explain(words: argparse.Namespace) -> int:
     config = options.config(words, secrets=False)
     text = sys.stdin.read().rstrip("\n") if words.statement == "-" else words.statement
     verdict = explained(config, words.who, words.target, text)
+    if isinstance(config.targets[words.target], PostgresTarget):
+        print(BY_TEXT, file=sys.stderr)
     if words.json:
         told = {
             "verdict": verdict.answer.value,

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
+from broker.identity.addresses import is_loopback
+
 OPTIONS = (
     *("host", "port", "user", "dbname", "connect_timeout", "target_session_attrs"),
     *("sslmode", "sslnegotiation", "sslrootcert", "sslcert", "sslkey"),
@@ -14,6 +16,7 @@ OPTIONS = (
 )
 SSL_MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
 ENCRYPTED_MODES = SSL_MODES[3:]
+PROVING_MODES = SSL_MODES[4:]
 METHODS = ("none", "password", "md5", "scram-sha-256")  # of logging in
 CHOICES = {
     "sslmode": SSL_MODES,
@@ -72,6 +75,35 @@ def dsn_problem(dsn: str) -> str | None:
     if missing := [key for key in ("host", "user", "dbname") if not options.get(key)]:
         return f"{' and '.join(missing)} must be in it"
     return _value_problem(options) or _tls_problem(options)
+
+
+def store_dsn_problem(dsn: str) -> str | None:
+    """What is wrong with the store's dsn, which may say all that libpq knows."""
+    try:
+        options = conninfo_to_dict(dsn)
+    except psycopg.Error:
+        return "is not a libpq URI such as postgresql://USER@HOST:5432/DATABASE?sslmode=verify-full"
+    if not (options.get("dbname") or options.get("service")):
+        return "names no database: postgresql://USER@HOST:5432/DATABASE"
+    if options.get("sslmode", "prefer") not in SSL_MODES:
+        return f"sslmode must be one of {', '.join(SSL_MODES)}"
+    return None
+
+
+def store_warnings(dsn: str) -> list[str]:
+    """What is accepted of a store's dsn and may still surprise, in sentences."""
+    options = conninfo_to_dict(dsn)
+    said = []
+    if options.get("password"):
+        said.append("its password is in this file; passfile=, PGPASSFILE or PGPASSWORD keep it out")
+    mode, host = options.get("sslmode", "prefer"), str(options.get("host", ""))
+    if host and not all(_is_local(one) for one in host.split(",")) and mode not in PROVING_MODES:
+        said.append(f"sslmode={mode} does not prove which server answers")
+    return said
+
+
+def _is_local(host: str) -> bool:
+    return host.startswith("/") or is_loopback(host)
 
 
 def parse_dsn(dsn: str) -> Dsn:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from broker.config.backends import Surroundings, make_targets
 from broker.config.display import make_examples, make_masking
-from broker.config.model import Config, Limits
+from broker.config.dsn import PROVING_MODES, store_warnings
+from broker.config.model import STORE_GRACE, Config, Limits
 from broker.config.providers import make_custody, make_issuers
 from broker.config.ruleset import TEXT, Known, make_rules
 from broker.config.schema import FILE
@@ -23,6 +24,7 @@ from broker.targets import CommandTarget, PostgresTarget
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import timedelta
 
     from broker.policy.rules import Block
     from broker.targets import Target
@@ -36,7 +38,6 @@ LISTEN = re.compile(
     r"(?:\[(?P<six>[0-9A-Fa-f:.%]+)\]|(?P<host>[A-Za-z0-9._-]+))(?::(?P<port>\d+))?"
 )
 LARGEST_PORT = 65535
-PROVING_MODES = ("verify-ca", "verify-full")
 SETTINGS = ("auditors", "admins", "session_ttl", "idle_timeout", "drain", "log")
 
 
@@ -100,6 +101,8 @@ def warnings(config: Config) -> list[str]:
         said.append("rules is empty: everything is denied")
     if config.masking.reveal:
         said.append("masking.reveal is not applied in this version: values stay masked")
+    if config.store != "sqlite":
+        said += [f"store: {warning}" for warning in store_warnings(config.store)]
     said += [
         f"rules: {rule.name} allows everything on its targets"
         for rule in config.rules
@@ -148,6 +151,7 @@ def _rest(fields: Fields, known: Known, around: Surroundings) -> dict[str, Any]:
     settings = {key: fields[key] for key in SETTINGS if key in fields}
     return settings | {
         "limits": Limits(**fields.get("limits", {})),
+        "on_store_loss": _grace(fields.get("on_store_loss", "end")),
         "masking": Masking() if masking is None else make_masking(masking, known),
         "user_ca": make_custody(fields.get("user_ca"), around),
         "trusted_user_cas": tuple(
@@ -156,6 +160,14 @@ def _rest(fields: Fields, known: Known, around: Surroundings) -> dict[str, Any]:
         ),
         "examples": make_examples(fields.get("examples", ()), rule_names, known),
     }
+
+
+def _grace(written: Any) -> timedelta | None:  # noqa: ANN401 - a word or a section
+    """How long sessions go on without the store."""
+    if isinstance(written, str):
+        return None if written == "keep" else STORE_GRACE
+    grace: timedelta = written.get("end_after", STORE_GRACE)
+    return grace
 
 
 def _kind(target: Target | None) -> str:

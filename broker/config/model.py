@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from broker.targets import Target
 
 
+STORE_GRACE = timedelta(seconds=10)
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """A statement kept beside the rules with the verdict it must get (`interlock test`)."""
@@ -49,7 +52,8 @@ class Config:
     files with the public keys of earlier CAs, whose certificates are still accepted.
     `auditors` may list and play every session; others see their own, and approvers those of the
     targets that they answer for. `admins` may lock and end. `idle_timeout` is of interactive
-    sessions; zero is none.
+    sessions; zero is none. `on_store_loss` is how long sessions go on without the store; None is
+    for as long as they last.
     """
 
     file: Path
@@ -57,7 +61,7 @@ class Config:
     host: str
     port: int
     state: Path
-    store: str
+    store: str = field(repr=False)  # a dsn may hold a password
     issuers: tuple[Issuer, ...]
     targets: Mapping[str, Target]
     rules: tuple[Rule, ...]
@@ -70,5 +74,6 @@ class Config:
     idle_timeout: timedelta = timedelta(minutes=30)
     limits: Limits = field(default_factory=Limits)
     drain: timedelta = timedelta(seconds=10)
+    on_store_loss: timedelta | None = STORE_GRACE
     log: str = "text"
     examples: tuple[Example, ...] = ()

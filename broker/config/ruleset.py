@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from broker.identity.issuers import Issuer
 
 SIDES = ("allow", "review", "deny")
-SQL_KEYS = ("tables", "functions", "max_rows", "unbounded")
+SQL_KEYS = ("tables", "functions", "max_rows", "max_affected", "unbounded")
+CHANGING = ("insert", "update", "delete", "merge", "copy_from", "truncate")
 SHELL_KEYS = ("commands", "paths", "terminal")
 SHELL_ACTIONS = ("exec", "read", "write")  # what a command line does; the last two to a path
 BOUNDED = ("update", "delete")  # the actions that can lack a WHERE
@@ -147,6 +148,9 @@ def _check_company(side: str, entry: Fields, problems: Problems, where: str) -> 
     if entry.get("terminal") and others:
         message = f"{where}: a block about raw terminals says nothing about {min(others)}"
         problems.add(entry.line_of("terminal"), f"{message}; make two rules")
+    if "max_affected" in entry and not any(a in CHANGING for a in entry.get("actions", CHANGING)):
+        message = f"{where}: max_affected bounds nothing: none of its actions changes rows"
+        problems.add(entry.line_of("max_affected"), message)
     shell = [action for action in entry.get("actions", ()) if action in SHELL_ACTIONS]
     if shell and "commands" in entry:
         message = f"{where}: `{shell[0]}` beside commands would match neither; leave actions out"

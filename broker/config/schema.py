@@ -10,7 +10,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from broker.config.dsn import dsn_problem
+from broker.config.affected import Affected
+from broker.config.dsn import dsn_problem, store_dsn_problem
 from broker.config.shapes import (
     ByKind,
     Claim,
@@ -80,8 +81,8 @@ def store_problem(store: str) -> str | None:
     if store == "sqlite":
         return None
     if store.startswith(("postgresql://", "postgres://")):
-        return "store: postgresql is not in this version; use sqlite"
-    return "must be sqlite"
+        return store_dsn_problem(store)
+    return "must be sqlite, or postgresql://... for several nodes"
 
 
 PLAIN = Text()
@@ -212,6 +213,7 @@ REVIEW: dict[str, Shape] = BLOCK | {
     "approvers": WHO,
     "quorum": Whole(1, 20),
     "expires": Duration(SECOND, 7 * DAY),
+    "max_affected": Affected(),
 }
 DENY = {key: shape for key, shape in BLOCK.items() if key != "max_rows"}
 
@@ -274,6 +276,13 @@ LIMITS = Section(
     doc="How many at once of each, and how many logins a minute from one address.",
 )
 
+STORE_LOSS = Section(
+    {"end_after": Duration(timedelta(), timedelta(hours=1))},
+    required=("end_after",),
+    doc="How long running sessions go on while the store is away.",
+    else_say="must be end, keep or {end_after: 10s}",
+)
+
 FILE = Section(
     {
         "listen": PLAIN,
@@ -293,6 +302,7 @@ FILE = Section(
         "limits": LIMITS,
         "session_ttl": Duration(SECOND, 7 * DAY),
         "drain": Duration(timedelta(), timedelta(hours=1)),
+        "on_store_loss": TextOr(Text(choices=("end", "keep")), STORE_LOSS),
         "log": Text(choices=("text", "json")),
         "examples": Several(EXAMPLE, may_be_empty=True),
     },

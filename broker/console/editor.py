@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from broker.console.keys import Keys, as_paste
+from broker.console.keys import AHEAD_LIMIT, Keys, as_paste
 from broker.console.screen import Interrupted, Screen
 from broker.errors import UsageError
 
@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from broker.console.client import Client, Terminal
+    from broker.console.colours import Paint
+    from broker.console.completing import Complete
 
 __all__ = ["Editor", "Interrupted"]
 
 HISTORY_LIMIT = 500
-PENDING_LIMIT = 64 * 1024  # bytes typed ahead
+ESCAPE_SECONDS = 0.05
 LINE_LIMIT = 1024 * 1024  # bytes of one line without a terminal
 
 
@@ -26,8 +28,9 @@ class Editor:
 
     It reads the client only during `line`. What was typed beyond the accepted text is kept and
     meets the next prompt key by key, in sight. `complete` gets the text left of the cursor and
-    answers with candidates for its last word. The editor is the one listener for the client's
-    window changes; `on_resize` is told of each, also between prompts.
+    answers with what fits it, at once or later; `shown` is told of each list of candidates before
+    it is drawn, and says what to draw. `paint` gives the text its colours. The editor is the one
+    listener for the client's window changes; `on_resize` is told of each, also between prompts.
     """
 
     def __init__(
@@ -36,7 +39,9 @@ class Editor:
         *,
         is_complete: Callable[[str], bool],
         history: list[str] | None = None,
-        complete: Callable[[str], list[str]] | None = None,
+        complete: Complete | None = None,
+        paint: Paint | None = None,
+        shown: Callable[[str], str] | None = None,
         on_resize: Callable[[Terminal], None] | None = None,
     ) -> None:
         self.history = history if history is not None else []
@@ -44,11 +49,26 @@ class Editor:
         self._is_complete = is_complete
         self._keys = Keys()
         self._told_resize = on_resize
-        self._screen = Screen(lambda: client.terminal, is_complete=is_complete, complete=complete)
+        self._screen = Screen(
+            lambda: client.terminal,
+            is_complete=is_complete,
+            complete=complete,
+            paint=paint,
+            shown=shown,
+        )
         self._plain = bytearray()
         self._ended = False
         self._lost: ConnectionError | None = None
         client.on_resize(self._resized)
+
+    @property
+    def vi(self) -> bool:
+        """Are the keys vi's, from the next line on? Otherwise they are emacs's."""
+        return self._keys.vi
+
+    @vi.setter
+    def vi(self, on: bool) -> None:
+        self._keys.vi = self._screen.vi = on
 
     async def line(self, prompt: str, *, continuation: str = "> ") -> str | None:
         """The accepted text, perhaps of several lines; None at the end of input.
@@ -69,12 +89,16 @@ class Editor:
         self._plain.clear()
         return pending
 
-    def type_ahead(self, data: bytes) -> None:
-        """Keys typed while something ran: the next prompt shows them as text, line ends too."""
+    def type_ahead(self, data: bytes) -> bool:
+        """Keys typed while something ran: the next prompt shows them as text, line ends too.
+
+        False when that was too much, and its end was dropped.
+        """
         if self._client.terminal is None:
             self._plain += data
-        else:
-            self._keys.feed(as_paste(data))
+            return True
+        self._keys.feed(as_paste(data))
+        return len(data) <= AHEAD_LIMIT
 
     # -- with a terminal -----------------------------------------------------------------------
 
@@ -111,7 +135,18 @@ class Editor:
             if self._ended:
                 self._screen.input.end()
                 return
+            await self._read_more()
+
+    async def _read_more(self) -> None:
+        """Read; an Escape that nothing follows for a moment is the key."""
+        if not self._keys.may_be_escape:
             await self._read()
+            return
+        try:
+            async with asyncio.timeout(ESCAPE_SECONDS):
+                await self._read()
+        except TimeoutError:
+            self._screen.press(self._keys.escape())
 
     async def _read(self) -> None:
         try:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import codecs
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 PASTE = "paste"
 TEXT_LIMIT = 32 * 1024  # characters of one edited text, and bytes of one paste
+AHEAD_LIMIT = TEXT_LIMIT - 1024  # bytes typed ahead that fit into one paste
 SEQUENCE_LIMIT = 38  # bytes of an escape sequence that is not whole yet
 RUN_LIMIT = 4096  # bytes of text taken at once
+VISIBLE = frozenset("\n\t\u200c\u200d")
+UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 PASTE_BEGINS, PASTE_ENDS = b"\x1b[200~", b"\x1b[201~"
 
 CONTROLS = {
@@ -65,16 +68,24 @@ _TEXT = re.compile(rb"[^\x00-\x1f\x7f]{1,%d}" % RUN_LIMIT)
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One key by name, or a run of text under the name ``paste``."""
+    """One key by name, or a run of text under the name ``paste``.
+
+    `pasted`: the terminal marked the text as a paste, so no letter of it is a command.
+    """
 
     name: str
     text: str = ""
+    pasted: bool = field(default=False, compare=False)
 
 
 class Keys:
-    """What was typed and not used yet. Feed bytes in, take keys out one by one, or all as bytes."""
+    """What was typed and not used yet. Feed bytes in, take keys out one by one, or all as bytes.
+
+    With `vi`, Escape is a key of its own: what follows it is not meant with Alt.
+    """
 
     def __init__(self) -> None:
+        self.vi = False
         self._raw = bytearray()
         self._skipping = False  # a paste that was too long: drop it to its end
 
@@ -82,11 +93,25 @@ class Keys:
         """More was typed."""
         self._raw += data
 
+    def give_back(self, data: bytes) -> None:
+        """The rest of a key that was used in part: it comes next."""
+        self._raw[:0] = data
+
     def take_all(self) -> bytes:
         """Everything not used yet, for somebody else."""
         raw = bytes(self._raw)
         self._raw.clear()
         return raw
+
+    @property
+    def may_be_escape(self) -> bool:
+        """Is there nothing but an Escape, which the next byte may make a part of a sequence?"""
+        return self.vi and self._raw == b"\x1b"
+
+    def escape(self) -> Key:
+        """Nothing followed: it was the key."""
+        del self._raw[:1]
+        return Key("escape")
 
     def next(self) -> Key | None:
         """The next key, or None when there is no whole one."""
@@ -130,11 +155,20 @@ class Keys:
             return 0, None
         if raw[1:2] == b"[":
             return self._sequence()
-        if raw[1:2] == b"O":
+        if raw[1:2] == b"O" and not self._is_vi_line_above():
             return (0, None) if len(raw) < 3 else (3, _named(SEQUENCES.get(bytes(raw[:3]))))
-        if name := SEQUENCES.get(bytes(raw[:2])):
+        return self._alone()
+
+    def _alone(self) -> tuple[int, Key | None]:
+        """An Escape that begins no sequence: vi's key; elsewhere Alt, for the few that we know."""
+        if self.vi:
+            return 1, Key("escape")
+        if name := SEQUENCES.get(bytes(self._raw[:2])):
             return 2, Key(name)
         return 1, None  # a lone Escape means nothing here; what follows is itself
+
+    def _is_vi_line_above(self) -> bool:
+        return self.vi and len(self._raw) >= 3 and bytes(self._raw[:3]) not in SEQUENCES
 
     def _sequence(self) -> tuple[int, Key | None]:
         match = _CSI.match(self._raw)
@@ -155,7 +189,7 @@ class Keys:
         if end > TEXT_LIMIT:
             return size, Key("bell")
         text = bytes(self._raw[len(PASTE_BEGINS) : end]).decode("utf-8", "ignore")
-        return size, Key(PASTE, clean(text))
+        return size, Key(PASTE, clean(text), pasted=True)
 
     def _skip(self) -> tuple[int, Key | None]:
         end = self._raw.find(PASTE_ENDS)
@@ -170,12 +204,16 @@ def _named(name: str | None) -> Key | None:
 
 
 def clean(text: str) -> str:
-    """Pasted text as text: line ends as one character, no control characters but tabs."""
+    """Pasted text as text: line ends as one character, no control characters but tabs.
+
+    Nothing that would be sent without being seen, or be seen in another order: of the invisible
+    characters only the joiners that scripts and emoji need.
+    """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return "".join(c for c in text if c in "\n\t" or unicodedata.category(c) not in ("Cc", "Cs"))
+    return "".join(c for c in text if c in VISIBLE or unicodedata.category(c) not in UNSEEN)
 
 
 def as_paste(data: bytes) -> bytes:
     """What was typed unseen, as one paste: shown for editing, and its line ends submit nothing."""
-    text = clean(data.decode("utf-8", "ignore")).rstrip("\n")[: TEXT_LIMIT // 4]
+    text = clean(data[:AHEAD_LIMIT].decode("utf-8", "ignore")).rstrip("\n")
     return PASTE_BEGINS + text.encode() + PASTE_ENDS if text else b""

@@ -17,7 +17,7 @@ from broker.control.messages import (
     decode_reply,
     encode_request,
 )
-from broker.control.results import Approval, Clock, Hello, Page, Review, SessionLine
+from broker.control.results import Approval, Clock, DryRun, Hello, Impact, Page, Review, SessionLine
 from broker.errors import ExitCode, InterlockError, ProtocolError
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ __all__ = [
     "Control",
     "ControlClient",
     "ControlError",
+    "DryRun",
     "Hello",
+    "Impact",
     "LinkLost",
     "Page",
     "Push",
@@ -83,6 +85,9 @@ class Control(Protocol):
 
     async def deny(self, review: str, digest: str, reason: str = "") -> Review:
         """Say no; `reason` is what the person who asked will read."""
+
+    async def dry_run(self, review: str) -> Review:
+        """Have it run and rolled back; gives the review with what was found."""
 
     async def sessions(self) -> tuple[SessionLine, ...]:
         """The sessions that may be seen, newest first."""
@@ -144,6 +149,10 @@ class ControlClient:
     async def deny(self, review: str, digest: str, reason: str = "") -> Review:
         """See Control."""
         return await self._ask(results.review, "deny", id=review, digest=digest, reason=reason)
+
+    async def dry_run(self, review: str) -> Review:
+        """See Control."""
+        return await self._ask(results.review, "dry-run", id=review)
 
     async def sessions(self) -> tuple[SessionLine, ...]:
         """See Control."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from broker.model import Identity, Session
     from broker.policy.locks import Lock
     from broker.ports import Audit
-    from broker.store.locks import LockTable
+    from broker.store.contract import Locks
 
 log = logging.getLogger("interlock.locks")
 
@@ -85,22 +85,28 @@ class Hold:
 
 
 class Holds:
-    """Implements `live.Guard`. `waits` says whether a session waits for people now."""
+    """Implements `live.Guard`. `waits` says whether a session waits for people now.
+
+    `elsewhere` says how many sessions other nodes have open: of an identity, and in all.
+    """
 
     def __init__(
         self,
-        table: LockTable,
+        table: Locks,
         audit: Audit,
         config: Callable[[], Config],
         waits: Callable[[str], bool],
+        elsewhere: Callable[[str], tuple[int, int]] = lambda _: (0, 0),
     ) -> None:
         self._table = table
         self._audit = audit
         self._config = config
         self._waits = waits
+        self._elsewhere = elsewhere
         self._locks: tuple[Lock, ...] = ()
         self._holds: set[Hold] = set()
         self._blind: EvidenceFailure | None = None
+        self._blind_since = 0.0
         self._seldom = Seldom()
         table.tidy()
         self.look()
@@ -146,12 +152,14 @@ class Holds:
         self.check(identity, target, source)
         limits = self._config().limits
         running = [hold for hold in self._holds if hold.session is not None]
-        mine = sum(1 for hold in running if str(hold.identity) == str(identity))
+        theirs, others = self._elsewhere(str(identity))
+        mine = theirs + sum(1 for hold in running if str(hold.identity) == str(identity))
+        total = others + len(running)
         if mine >= limits.sessions_per_identity:
             msg = f"you have {mine} sessions open, which is the limit; end one first"
             self.refuse("sessions_per_identity", msg, identity=identity, source=source)
-        if len(running) >= limits.sessions:
-            msg = f"the broker has {len(running)} sessions open, which is its limit; try later"
+        if total >= limits.sessions:
+            msg = f"the broker has {total} sessions open, which is its limit; try later"
             self.refuse("sessions", msg, identity=identity, source=source)
 
     def refuse(
@@ -246,10 +254,22 @@ class Holds:
         except EvidenceFailure as error:
             if self._blind is None:
                 log.error("locks cannot be read, so nobody is let in: %s", error)
+                self._blind_since = time.monotonic()
             self._blind = error
+            self._lose()
         else:
             self._blind = None
         return sum(self._looked_at(hold) for hold in list(self._holds))
+
+    def _lose(self) -> None:
+        """Without the store no lock is heard of: sessions end, unless the operator says `keep`."""
+        grace = self._config().on_store_loss
+        if grace is None or time.monotonic() - self._blind_since < grace.total_seconds():
+            return
+        msg = "this session was ended: the broker has lost its store"
+        for hold in list(self._holds):
+            if hold.session is not None:
+                hold.end(EvidenceFailure(msg))
 
     def _looked_at(self, hold: Hold) -> bool:
         if hold.error is not None:

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from broker.control.holds import Holds
     from broker.model import Identity
     from broker.ports import Audit, Clock
+    from broker.store.contract import Store
     from broker.store.records import SessionRecord
-    from broker.store.sqlite import Store
 
 Json: TypeAlias = "Mapping[str, object]"
 
@@ -67,6 +67,7 @@ class LockVerbs:
     def unlock(self, by: Identity, word: str, reason: str) -> Json:
         """Lift a lock."""
         self._must_be_admin(by)
+        self._holds.look()  # it may have been set on another node just now
         found = [lock for lock in self._holds.locks if word in (lock.name, str(lock))]
         if len(found) != 1:
             msg = f"{len(found) or 'no'} locks are on {word!r}; `locks` lists them all"

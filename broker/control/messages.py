@@ -34,6 +34,7 @@ _ARGS: dict[str, dict[str, type]] = {
     "show": {"id": _TEXT},
     "approve": {"id": _TEXT, "digest": _TEXT, "reason": _TEXT},
     "deny": {"id": _TEXT, "digest": _TEXT, "reason": _TEXT},
+    "dry-run": {"id": _TEXT},
     "sessions": {},
     "play": {"session": _TEXT, "offset": _COUNT},
 }

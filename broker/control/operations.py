@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from broker.ports import Audit, Clock
     from broker.review.desk import Desk
     from broker.review.life import Review
+    from broker.store.contract import Store
     from broker.store.records import SessionRecord
-    from broker.store.sqlite import Store
 
 Json: TypeAlias = "Mapping[str, object]"
 
@@ -39,7 +39,7 @@ SESSIONS = 200  # sessions that a list shows
 class Operations:
     """The broker's verbs. Every method takes who asks first, and raises sentences."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that the verbs stand on
         self,
         *,
         config: Callable[[], Config],
@@ -49,6 +49,7 @@ class Operations:
         clock: Clock,
         node: str,
         judge: Callable[[Identity, str, Statement], Verdict],
+        prepare: Callable[[str], Awaitable[None]],
         verify: Callable[[], Awaitable[Json]],
         formatted: Callable[[str], str],
         before: Callable[[str], list[str]],
@@ -60,6 +61,7 @@ class Operations:
         self.clock = clock
         self.node = node
         self._judge = judge
+        self._prepare = prepare
         self._verify = verify
         self._formatted = formatted
         self._before = before
@@ -104,12 +106,18 @@ class Operations:
                 found.append(told | {"rules": plan(self._config.rules, by, name)})
         return found
 
+    async def prepare(self, target: str, text: str) -> None:
+        """Let the check of this text be quick, however large it is."""
+        found = self._config.targets.get(target)
+        if found is not None and found.kind == "postgres":
+            await self._prepare(text)
+
     def check(self, by: Identity, target: str, text: str) -> Json:
         """The verdict on a statement, without running it."""
         found = self._config.targets.get(target)
-        if found is None:
-            msg = f"there is no target {target!r}; `targets` lists yours"
-            raise UsageError(msg)
+        if found is None or not may.summary(self._config.rules, by, target, found.kind):
+            msg = f"{may.out_of_reach(target)}; `targets` lists yours"
+            raise Denied(msg)
         verdict = self._judge(by, target, statement_for(found, text))
         return {
             "verdict": verdict.answer.value,
@@ -120,6 +128,7 @@ class Operations:
             "commands": list(verdict.facts.commands),
             **verdict.facts.resources,
             "approvers": list(verdict.approvers) if verdict.answer is Answer.REVIEW else [],
+            "max_affected": str(verdict.max_affected) if verdict.max_affected else None,
         }
 
     # -- reviews -------------------------------------------------------------------------------
@@ -164,6 +173,9 @@ class Operations:
         card["source"] = session.source if session is not None else ""
         card["before"] = self._before(review.session)
         card["can_answer"] = life.may_answer(review, by) and by.kind is not Kind.AGENT
+        if not card["can_answer"] and not by.is_one_of(self._config.auditors):
+            # A count answers questions about the data: it is for those who decide, not who ask.
+            card["impact"] = card["dry_run"] = None
         card["why_not"] = "" if card["can_answer"] else why_not(review, by)
         return card
 
@@ -186,9 +198,13 @@ class Operations:
         if record.recording is None:
             msg = f"session {session} has no recording"
             raise UsageError(msg)
+        path = self._config.state / "recordings" / record.recording
+        if record.node not in {"", self.node} and not path.exists():
+            msg = f"the recording of session {session} is on node {record.node}; ask there"
+            raise UsageError(msg)
         if first:
             self._audit.append(events.watched(by, "play", session))
-        return self._config.state / "recordings" / record.recording
+        return path
 
     def _may_see(self, by: Identity, record: SessionRecord) -> bool:
         if record.identity == str(by) or by.is_one_of(self._config.auditors):

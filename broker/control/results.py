@@ -36,6 +36,27 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Impact:
+    """What it would touch; `before` is what ran in its transaction, None outside of one."""
+
+    rows: int | None
+    unknown: str
+    sizes: tuple[str, ...]
+    before: tuple[str, ...] | None
+    max_affected: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DryRun:
+    """The exact count of a dry run, or why there is none."""
+
+    by: str
+    at: str
+    rows: int | None
+    why_not: str
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
     """A statement that waits for people, or waited, as one approver may see it."""
 
@@ -69,6 +90,10 @@ class Review:
     closed_by: str | None = None
     closed_reason: str | None = None
     closed_at: str | None = None
+    claims: tuple[tuple[str, str], ...] = ()
+    types: tuple[str | None, ...] = ()
+    impact: Impact | None = None
+    dry_run: DryRun | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,9 +171,13 @@ def review(result: object) -> Review:
         before=keys.texts("before"),
         can_answer=keys.flag("can_answer"),
         why_not=keys.maybe("why_not") or "",
+        claims=keys.pairs("claims"),
         closed_by=keys.maybe("closed_by"),
         closed_reason=keys.maybe("closed_reason"),
         closed_at=keys.maybe("closed"),
+        types=keys.values("types"),
+        impact=_impact(keys.found.get("impact")),
+        dry_run=_dry_run(keys.found.get("dry_run")),
     )
 
 
@@ -180,6 +209,31 @@ def _language(keys: _Keys) -> str:
     if keys.texts("commands"):
         return "shell"
     return "sql" if keys.texts("actions") else "text"
+
+
+def _impact(value: object) -> Impact | None:
+    if value is None:
+        return None
+    keys = _Keys(value)
+    return Impact(
+        rows=keys.maybe_count("rows"),
+        unknown=keys.maybe("unknown") or "",
+        sizes=keys.texts("sizes"),
+        before=None if keys.found.get("before") is None else keys.texts("before"),
+        max_affected=keys.maybe_count("max_affected"),
+    )
+
+
+def _dry_run(value: object) -> DryRun | None:
+    if value is None:
+        return None
+    keys = _Keys(value)
+    return DryRun(
+        by=keys.text("by"),
+        at=keys.text("at"),
+        rows=keys.maybe_count("rows"),
+        why_not=keys.maybe("why_not") or "",
+    )
 
 
 def _approval(value: object) -> Approval:
@@ -255,6 +309,9 @@ class _Keys:
             self._wrong(key)
         return cast("int", value)
 
+    def maybe_count(self, key: str) -> int | None:
+        return None if self.found.get(key) is None else self.count(key)
+
     def flag(self, key: str) -> bool:
         value = self.found.get(key, False)
         if not isinstance(value, bool):
@@ -276,6 +333,10 @@ class _Keys:
         if not all(one is None or isinstance(one, str) for one in found):
             self._wrong(key)
         return tuple(cast("list[str | None]", found))
+
+    def pairs(self, key: str) -> tuple[tuple[str, str], ...]:
+        found = _Keys(self.found.get(key) or {})
+        return tuple((name, found.text(name)) for name in sorted(found.found))
 
     def _wrong(self, key: str) -> str:
         msg = f"an answer whose {key!r} is missing or of another kind"

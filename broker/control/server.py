@@ -15,6 +15,9 @@ from broker.control.pages import page
 from broker.errors import InterlockError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from broker.control.dry_runs import DryRuns
     from broker.control.messages import Request
     from broker.control.operations import Operations
     from broker.model import Identity
@@ -31,11 +34,13 @@ class Server:
         self,
         identity: Identity,
         operations: Operations,
+        dry_runs: DryRuns,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
         self._identity = identity
         self._do = operations
+        self._dry_runs = dry_runs
         self._reader = reader
         self._writer = writer
         self._changed = asyncio.Event()
@@ -45,9 +50,13 @@ class Server:
         forget = self._do.desk.on_change(lambda _review: self._changed.set())
         try:
             async with asyncio.TaskGroup() as tasks:
-                pushing = [tasks.create_task(self._push()), tasks.create_task(self._tick())]
-                await self._answer_all()
-                for task in pushing:
+                aside = [tasks.create_task(self._push()), tasks.create_task(self._tick())]
+                async for request in self._requests():
+                    if request.do == "dry-run":  # takes seconds, and the rest must not wait
+                        aside.append(tasks.create_task(self._respond(request)))
+                    else:
+                        await self._respond(request)
+                for task in aside:
                     task.cancel()
         except* ConnectionError:
             log.debug("control channel of %s closed", self._identity)
@@ -55,10 +64,12 @@ class Server:
             forget()
             self._writer.close()
 
-    async def _answer_all(self) -> None:
+    async def _requests(self) -> AsyncIterator[Request]:
         while line := await self._reader.readline():
-            request = messages.decode_request(line)
-            await self._send(await self._answer(request))
+            yield messages.decode_request(line)
+
+    async def _respond(self, request: Request) -> None:
+        await self._send(await self._answer(request))
 
     async def _answer(self, request: Request) -> bytes:
         try:
@@ -80,8 +91,8 @@ class Server:
                     "now": rfc3339(do.clock()),
                     "node": do.node,
                 }
-            case "pending":
-                return do.pending(by)
+            case "pending" | "sessions":
+                return do.pending(by) if request.do == "pending" else do.sessions(by)
             case "show":
                 return do.show(by, str(args.get("id", "")))
             case "approve" | "deny":
@@ -92,8 +103,8 @@ class Server:
                     reason=str(args.get("reason") or ""),
                     digest=str(args.get("digest", "")),
                 )
-            case "sessions":
-                return do.sessions(by)
+            case "dry-run":
+                return await self._dry_runs.run(by, str(args.get("id", "")))
             case "play":
                 return await self._page(args)
             case other:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 VERBS = (
-    *("whoami", "targets", "check", "pending", "show", "approve", "deny"),
+    *("whoami", "targets", "check", "pending", "show", "dry-run", "approve", "deny"),
     *("sessions", "play", "verify", "lock", "unlock", "locks", "kill"),
 )
 CHECK = re.compile(r"\s*check\s+(?P<json>--json\s+)?(?P<target>[^\s-]\S*)(?P<rest>.*)", re.DOTALL)
@@ -93,7 +93,8 @@ def _words() -> Words:
     for one in made.values():
         one.add_argument("--json", action="store_true")
     made["check"].add_argument("target")
-    made["show"].add_argument("id")
+    for name in ("show", "dry-run"):
+        made[name].add_argument("id")
     for name in ("approve", "deny"):
         made[name].add_argument("id")
         made[name].add_argument("--reason", default=[], required=name == "deny", nargs="+")
@@ -162,14 +163,60 @@ def _whole(card: Mapping[str, object]) -> str:
     """One review: the exact statement last, each of its lines marked."""
     fields = ("id", "state", "identity", "acting_for", "target", "rule", "reason", "why", "asked")
     lines = [f"{name:<11}{card[name]}" for name in (*fields, "expires") if card.get(name)]
+    claims = card.get("claims")
+    if isinstance(claims, dict) and claims:
+        told = ", ".join(f"{name}={claims[name]}" for name in sorted(claims))
+        lines.append(f"{'claims':<11}{told}")
     lines.append(f"{'approvals':<11}{len(_mappings(card['approvals']))} of {card['quorum']}")
     lines += [
         f"{'':<11}{a['by']} at {a['at']} {a.get('reason') or ''}".rstrip()
         for a in _mappings(card["approvals"])
     ]
+    lines += [f"{'rows':<11}{rows(card)}"] if card.get("impact") else []
+    lines += _transaction(card)
     lines.append(f"{'digest':<11}{card['digest']}")
     lines += [f"  | {line}" for line in str(card["statement"]).split("\n")]
+    values = card.get("values")
+    for number, value in enumerate(values if isinstance(values, list) else [], start=1):
+        shown = "NULL" if value is None else f"'{value}'"
+        lines.append(f"  ${number} = {shown}")
     return "\n".join(lines)
+
+
+def rows(card: Mapping[str, object]) -> str:
+    """What is known of the rows that it would touch: exact, estimated, and at most."""
+    impact, trial = card.get("impact"), card.get("dry_run")
+    told: list[str] = []
+    if isinstance(trial, dict):
+        made = trial["rows"] is not None
+        told.append(tried(card) if made else f"no dry run: {trial['why_not']}")
+    if isinstance(impact, dict):
+        known = impact["rows"] is not None
+        told.append(f"about {impact['rows']} by the planner" if known else "no estimate")
+        told[-1] += f": {impact['unknown']}" if impact["unknown"] else ""
+        if impact["max_affected"] is not None:
+            told.append(f"undone beyond {impact['max_affected']}")
+        told += _strings(impact["sizes"])
+    return "; ".join(told)
+
+
+def _transaction(card: Mapping[str, object]) -> list[str]:
+    impact = card.get("impact")
+    before = impact.get("before") if isinstance(impact, dict) else None
+    if before is None:
+        return []
+    lines = _strings(before) or ["nothing ran in it yet"]
+    return [f"{'in tx' if n == 0 else '':<11}{line}" for n, line in enumerate(lines)]
+
+
+def tried(card: Mapping[str, object]) -> str:
+    """What a dry run found."""
+    trial = card.get("dry_run")
+    if not isinstance(trial, dict):
+        return "no dry run was made"
+    if trial["rows"] is None:
+        return f"no dry run was made: {trial['why_not']}"
+    return f"exactly {trial['rows']} in a dry run by {trial['by']} at {trial['at']}, rolled back"
 
 
 def answered(card: Mapping[str, object]) -> str:
@@ -181,10 +228,13 @@ def answered(card: Mapping[str, object]) -> str:
 
 
 def sessions(records: object) -> str:
-    """A line a session, newest first."""
+    """A line a session, newest first; with its node when there are several."""
+    found = _mappings(records)
+    several = len({r.get("node") for r in found}) > 1
     lines = [
         f"{r['id']}  {r['started']}  {r['status']:<11}  {r['identity']}  {r['target']}"
-        for r in _mappings(records)
+        + (f"  {r['node']}" if several else "")
+        for r in found
     ]
     return "\n".join(lines) or "No session is yours to see."
 

@@ -306,7 +306,7 @@ async def use_a_machine(tour: Tour) -> None:
 async def refuse_the_rest(tour: Tour) -> None:
     """Nothing else passes the door."""
     ran = await tour.run_ssh("nowhere@agent", "ls")
-    expect(ran.code == 64 and "no target" in ran.err, "an unknown name was not refused")
+    expect(ran.code == 77 and "no rule lets you" in ran.err, "an unknown name was not refused")
     ran = await tour.run_ssh("-s", "orders@agent", "sftp")
     expect(ran.code == 64, "a subsystem was not refused")
     ran = await tour.run_ssh("-W", "127.0.0.1:22", "broker@agent")

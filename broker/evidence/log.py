@@ -31,6 +31,11 @@ if TYPE_CHECKING:
     from broker.ports import Clock
 
 
+# Sealing costs a dozen syncs however much it seals; a second's worth may wait, but no more than
+# is sealed in a few milliseconds.
+MOST_WAITING = 4 * WIDTH
+
+
 class AuditLog:
     """One node's log. Called from one thread; one process at a time holds it (a file lock)."""
 
@@ -79,7 +84,7 @@ class AuditLog:
         """Add one event; it survives a kill. `durable`: on disk and under a signed checkpoint."""
         with self._failing():
             self._append(event)
-            if durable or len(self._waiting) >= WIDTH:
+            if durable or len(self._waiting) >= MOST_WAITING:
                 self._seal()
 
     def seal(self) -> None:

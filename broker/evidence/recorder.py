@@ -74,8 +74,10 @@ class SessionRecorder:
 
     def output(self, data: bytes) -> None:
         """What the person is about to see, masked."""
-        with _failing():
+        try:
             self._open.output(data if self._terminal else self._with_returns(data))
+        except RecordingFailed as error:
+            raise EvidenceFailure(str(error)) from error
 
     def input(self, text: str) -> None:
         """What the person typed and saw echoed, masked."""
@@ -86,10 +88,12 @@ class SessionRecorder:
         """That `count` characters were typed without echo."""
         self.input(f"<hidden {count}>")
 
-    def marker(self, label: str) -> None:
-        """A point worth jumping to; on disk when this returns."""
-        with _failing():
-            self._open.marker(label)
+    def marker(self, label: str, *, routine: bool = False) -> None:
+        """A point worth jumping to; on disk when this returns, or if `routine` moments later."""
+        try:
+            self._open.marker(label, routine=routine)
+        except RecordingFailed as error:
+            raise EvidenceFailure(str(error)) from error
 
     def resize(self, columns: int, rows: int) -> None:
         """The terminal's new size."""
@@ -116,6 +120,9 @@ class SessionRecorder:
         _tell_closed(self._audit, self._sid, self.file, closed, status)
 
     def _with_returns(self, data: bytes) -> bytes:
+        if data.count(b"\n") == data.count(b"\r\n"):  # a transcript, which has its returns
+            self._after_return = data.endswith(b"\r") if data else self._after_return
+            return data
         first = b"\n" if self._after_return and data.startswith(b"\n") else b""
         self._after_return = data.endswith(b"\r") if data else self._after_return
         return first + BARE.sub(b"\r\n", data[len(first) :])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import secrets
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 SKEW = timedelta(seconds=30)  # certificates begin this much earlier: clocks differ
 LONGEST = timedelta(hours=24)
 TARGET_LIFE = timedelta(minutes=5)
+KEY_ID_SHOWN = 200  # characters of a key id that is not proven, in the audit log
 EXTENSION_LIMIT = 64 * 1024
 SOURCE = "source-address"
 
@@ -151,14 +153,34 @@ def read(
     except ValueError:
         msg = "the certificate is malformed"
         raise IdentityRefused(msg) from None
-    openssh.check_signer(contents, ca_public_keys)
-    openssh.check_key(cert.key)
+    try:
+        openssh.check_signer(contents, ca_public_keys)
+    except IdentityRefused as refused:
+        refused.claimed = {"key_id": _shown(contents.key_id), "serial": str(contents.serial)}
+        raise
+    try:
+        return _good_here(contents, cert.key, now, source_ip)
+    except IdentityRefused as refused:
+        refused.serial = contents.serial
+        with suppress(IdentityRefused):
+            identity = _identity(contents, cert.key)
+            refused.issuer, refused.subject = identity.issuer, identity.subject
+        raise
+
+
+def _good_here(contents: Contents, key: SSHKey, now: datetime, source_ip: str | None) -> Identity:
+    openssh.check_key(key)
     if contents.kind != openssh.USER:
         msg = "this is not a user certificate"
         raise IdentityRefused(msg)
     _check_validity(contents, now)
     _check_restrictions(contents, source_ip)
-    return _identity(contents, cert.key)
+    return _identity(contents, key)
+
+
+def _shown(key_id: str) -> str:
+    """What somebody else signed, as short and as harmless as the audit log wants it."""
+    return "".join(char if char.isprintable() else "?" for char in key_id[:KEY_ID_SHOWN])
 
 
 def _check_validity(contents: Contents, now: datetime) -> None:
@@ -200,7 +222,15 @@ def _identity(contents: Contents, key: SSHKey) -> Identity:
     try:
         said = json.loads(openssh.single(contents.extensions[EXTENSION]))
         identity = _from_fields(said, contents, key)
-    except (IdentityRefused, KeyError, TypeError, ValueError, RecursionError, AttributeError):
+    except (
+        IdentityRefused,
+        KeyError,
+        TypeError,
+        ValueError,
+        OverflowError,
+        RecursionError,
+        AttributeError,
+    ):
         msg = "the certificate does not say who it is for (interlock@); log in again"
         raise IdentityRefused(msg) from None
     if contents.key_id != str(identity) or contents.principals != identity.principals:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from broker.errors import IdentityRefused
 from broker.identity import tokens
@@ -72,14 +72,31 @@ class Login:
         the issuer's keys cannot be had. A token is used up only when all else was right.
         """
         token = token.strip()
+        try:
+            issuer, claims = await self._proven(token)
+        except IdentityRefused as refused:
+            refused.claimed = tokens.claimed(token)
+            raise
+        try:
+            return self._identity(token, issuer, claims, fingerprint), issuer.ttl
+        except IdentityRefused as refused:
+            refused.issuer, refused.subject = issuer.name, tokens.subject(claims)
+            raise
+
+    async def _proven(self, token: str) -> tuple[Issuer, Mapping[str, Any]]:
+        """Whose key signed it; what the claims say is not looked at yet."""
         seen = tokens.peek(token)
         issuer = tokens.choose(seen, self._issuers)
-        keys = await self._keys.keys_for(issuer, seen.kid)
+        return issuer, tokens.signed(token, await self._keys.keys_for(issuer, seen.kid))
+
+    def _identity(
+        self, token: str, issuer: Issuer, claims: Mapping[str, Any], fingerprint: str
+    ) -> Identity:
         now = self._clock()
-        claims = tokens.verify(token, issuer, keys, now)
+        tokens.checked(claims, issuer, now)
         identity = identity_from(issuer, claims, fingerprint=fingerprint)
         once = tokens.one_use(token, issuer, claims)
         if not self._used.use(once, tokens.last_moment(issuer, claims), now):
             msg = "the token was used already; get a new one"
             raise IdentityRefused(msg)
-        return identity, issuer.ttl
+        return identity

@@ -39,6 +39,9 @@ ALGORITHMS: Mapping[str, tuple[str, str | None]] = {  # what each takes: key typ
 
 PLAIN_TYPES = ("JWT", "JOSE")  # SPIFFE allows the second; an access token says at+jwt
 
+CLAIM_SHOWN = 200  # characters of a claim that is not proven, in the audit log
+TOKEN_MARK = "eyJ"  # noqa: S105 - how the base64 of a JSON object begins
+
 NOT_A_TOKEN = "this is not an ID token"  # noqa: S105 - a sentence
 
 
@@ -63,6 +66,23 @@ def peek(token: str) -> Peek:
     return Peek(_algorithm(header), _kid(header), _issuer(claims), _audiences(claims))
 
 
+def claimed(token: str) -> Mapping[str, str]:
+    """Who a token says that it is from and about: unproven, bounded, for the audit log alone."""
+    try:
+        seen = _part(token.split(".")[1]) if len(token) <= TOKEN_LIMIT else {}
+    except (IdentityRefused, IndexError):
+        return {}
+    said = {name: seen.get(name) for name in ("iss", "sub")}
+    return {name: _shown(value) for name, value in said.items() if isinstance(value, str)}
+
+
+def _shown(value: str) -> str:
+    """No token may get into the log, not even one that was put into a claim of another."""
+    if TOKEN_MARK in value:
+        return "(left out: it may be a token)"
+    return "".join(char if char.isprintable() else "?" for char in value[:CLAIM_SHOWN])
+
+
 def choose(token: Peek, issuers: Sequence[Issuer]) -> Issuer:
     """The one configured issuer that a token is from and meant for."""
     same = [issuer for issuer in issuers if issuer.issuer == token.issuer]
@@ -79,8 +99,17 @@ def choose(token: Peek, issuers: Sequence[Issuer]) -> Issuer:
 
 def verify(token: str, issuer: Issuer, keys: Mapping[str, Jwk], now: datetime) -> Mapping[str, Any]:
     """The claims of a token that this issuer signed for us and that is valid now."""
+    return checked(signed(token, keys), issuer, now)
+
+
+def signed(token: str, keys: Mapping[str, Jwk]) -> Mapping[str, Any]:
+    """The claims of a token that one of these keys signed; nothing about them is checked."""
     seen = peek(token)
-    claims = _signed_claims(token, seen, _key(seen, keys))
+    return _signed_claims(token, seen, _key(seen, keys))
+
+
+def checked(claims: Mapping[str, Any], issuer: Issuer, now: datetime) -> Mapping[str, Any]:
+    """Are signed claims from this issuer, for us, and valid now?"""
     if claims.get("iss") != issuer.issuer:
         msg = f"the token is not from the issuer {issuer.name}"
         raise IdentityRefused(msg)
@@ -95,6 +124,12 @@ def one_use(token: str, issuer: Issuer, claims: Mapping[str, Any]) -> str:
     if not isinstance(jti, str) or not jti:
         jti = hashlib.sha256(token.rpartition(".")[0].encode()).hexdigest()
     return hashlib.sha256(json.dumps([issuer.issuer, jti]).encode()).hexdigest()
+
+
+def subject(claims: Mapping[str, Any]) -> str | None:
+    """Whom verified claims are about, as short as the audit log wants it."""
+    sub = claims.get("sub")
+    return _shown(sub) if isinstance(sub, str) else None
 
 
 def last_moment(issuer: Issuer, claims: Mapping[str, Any]) -> float:

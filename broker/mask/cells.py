@@ -52,6 +52,11 @@ def form_of(type_oid: int, *, binary: bool) -> Form:
     return Form.TEXT if type_oid >= FIRST_OWN else Form.CLOSED
 
 
+def is_integer(type_oid: int, *, binary: bool) -> bool:
+    """Are its cells binary integers?"""
+    return binary and type_oid in _INTEGERS
+
+
 def is_opaque(type_oid: int, *, binary: bool) -> bool:
     """Do a cell's bytes hide its text from a search?"""
     if type_oid == BYTEA:

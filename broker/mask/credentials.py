@@ -16,28 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 # What must be there for any of this to match (in lower case): the cheap test before the dear one.
-HINTS = (
-    b"akia",
-    b"asia",
-    b"glpat-",
-    b"xox",
-    b"xapp-",
-    b"aiza",
-    b"sk-proj-",
-    b"sk-ant-",
-    b"eyj",
-    b"://",
-    b"-----begin",
-    b"bearer",
-    b"basic",
-    b"pass",
-    b"pwd",
-    b"secret",
-    b"token",
-    b"key",
+# An address with a password in it needs its @ besides.
+HINT = re.compile(
+    rb"akia|asia|glpat-|xox|xapp-|aiza|sk-proj-|sk-ant-|eyj|-----begin|(?:bearer|basic)[ \t]|pwd"
+    rb"|pass[wpc]|[_-]pass|secret|token|(?:api|access|private|auth|account)[_-]?key"
+    rb"|k_live_|k_test_|npm_|github_pat_|gh[pousr]_"
 )
-HINTS_WITH_UNDERSCORE = (b"k_live_", b"k_test_", b"npm_", b"github_pat_")
-GITHUB_HINT = re.compile(rb"gh[pousr]_")
 
 _TOKEN = re.compile(
     r"""

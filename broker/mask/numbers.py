@@ -130,6 +130,7 @@ _IBAN_LENGTHS = {
     }.items()
     for country in countries.split()
 }
+IBAN_COUNTRIES = frozenset(_IBAN_LENGTHS)
 
 
 def ibans(run: str) -> Iterator[tuple[int, int]]:

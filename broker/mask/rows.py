@@ -18,12 +18,13 @@ from collections import Counter
 from struct import error as struct_error
 from typing import TYPE_CHECKING
 
-from broker.mask.cells import INNOCENT, JSONB, Form, form_of, is_opaque, text_of
+from broker.mask.cells import INNOCENT, JSONB, Form, form_of, is_integer, is_opaque, text_of
 from broker.mask.detect import spans
-from broker.mask.prefilter import Prefilter
+from broker.mask.prefilter import Clean, Prefilter
 from broker.mask.rules import DETECTORS, Style
 from broker.mask.stream import new_stream
 from broker.mask.values import mask_value, masked, stars
+from broker.rows import blocks, plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from broker.model import Column
     from broker.ports import Mask
 
+_BLOCK_STYLES = {Style.REDACT: plain.STARS, Style.PARTIAL: plain.PARTIAL}
 _ENDS = {Form.JSON: ('"', '"'), Form.ARRAY: ("{", "}"), Form.RECORD: ("(", ")")}
 
 
@@ -55,6 +57,7 @@ class RowMask:
             raise ValueError(msg)
         self.detect = tuple(name for name in DETECTORS if name in masking.detect)
         self.prefilter = Prefilter(self.detect)
+        self._clean = Clean(self.detect)
         self.key = key
         self.counts: Counter[str] = Counter()
         self._masking = masking
@@ -72,7 +75,7 @@ class RowMask:
 
     def text(self, data: bytes) -> bytes:
         """One complete text masked: a field of an error or notice, a line of COPY."""
-        if not self.prefilter(data):
+        if self._clean(data):
             return data
         text = data.decode("utf-8", "surrogateescape")
         found = spans(text, self.detect)
@@ -109,15 +112,48 @@ class RowPlan:
         self._styles = list(styles)
         self._fixed = [i for i, style in enumerate(styles) if style is not None]
         searched = [i for i, style in enumerate(styles) if style is None] if mask.detect else []
-        self._opaque = [
-            i for i in searched if is_opaque(columns[i].type_oid, binary=columns[i].binary)
-        ]
-        self._plain = [i for i in searched if i not in self._opaque]
+        kinds = [(i, columns[i].type_oid, columns[i].binary) for i in searched]
+        hidden = [i for i, oid, binary in kinds if is_opaque(oid, binary=binary)]
+        self._plain = [i for i in searched if i not in hidden]
+        self._integers = [i for i, oid, binary in kinds if is_integer(oid, binary=binary)]
+        self._opaque = [i for i in hidden if i not in self._integers]
+        self._bits = sum(1 << DETECTORS.index(name) for name in mask.detect)
+        self._block_styles = bytes(map(self._block_style, range(len(columns))))
+
+    def _block_style(self, i: int) -> int:
+        """What `blocks.mask` may do with a column by itself."""
+        style, column = self._styles[i], self._columns[i]
+        if style is not None:
+            text = form_of(column.type_oid, binary=column.binary) is Form.TEXT
+            return _BLOCK_STYLES.get(style, plain.ASK) if text else plain.ASK
+        if i in self._integers:
+            return plain.INTEGER
+        if i in self._opaque:
+            return plain.ASK
+        return plain.SEARCH if i in self._plain else plain.LEAVE
+
+    def rows(self, block: bytes) -> bytes:
+        """Whole DataRow messages, masked."""
+        shown, stars = blocks.mask(
+            block,
+            len(self._columns),
+            self._block_styles,
+            self._bits,
+            self._mask.prefilter.in_rows,
+            self._row,
+        )
+        if stars:
+            self._mask.counts["column"] += stars
+        return shown
+
+    def _row(self, message: bytes) -> bytes:
+        (_, cells), *_ = plain.rows(message, len(self._columns))
+        return plain.message(self.apply(cells))
 
     @property
     def active(self) -> bool:
         """May this plan change any cell?"""
-        return bool(self._fixed or self._plain or self._opaque)
+        return bool(self._fixed or self._plain or self._integers or self._opaque)
 
     def apply(self, cells: list[bytes | None]) -> list[bytes | None]:
         """The cells of one row as they may be shown."""
@@ -125,8 +161,11 @@ class RowPlan:
             msg = "a row does not have the columns that were described"
             raise ValueError(msg)
         todo = self._opaque
+        if self._integers:
+            todo = [*todo, *(i for i in self._integers if plain.is_long_integer(cells[i] or b"00"))]
         if self._plain and self._mask.prefilter(b"\n".join(filter(None, cells))):
-            todo = [*self._plain, *todo]
+            worth = self._mask.prefilter
+            todo = [*(i for i in self._plain if worth(cells[i] or b"")), *todo]
         if not (todo or self._fixed):
             return cells
         shown = list(cells)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from broker.mask.detect import spans as find_spans
 from broker.mask.numbers import passes_luhn
+from broker.mask.prefilter import Clean
 from broker.mask.rules import Style
 
 if TYPE_CHECKING:
@@ -130,11 +131,14 @@ class Redactor:
 
     def __init__(self, masking: Masking) -> None:
         self._detect = masking.detect
+        self._clean = Clean(masking.detect)
         self._counts: Counter[str] = Counter()
 
     def redact(self, text: str) -> str:
         """The text with every value as stars."""
-        found = find_spans(text, self._detect) if self._detect else []
+        if self._clean(text.encode("utf-8", "surrogatepass")):
+            return text
+        found = find_spans(text, self._detect)
         self._counts.update(span.type for span in found if not span.continues)
         return masked(text, found, 0, len(text)) if found else text
 

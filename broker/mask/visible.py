@@ -34,6 +34,7 @@ _CSI = r"(?:\x1b\[|\x9b)[0-?]{0,128}[ -/]{0,4}"
 _STRING = rf"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^{_ENDS}]{{0,{_MOST_STRING}}}+"
 _WIDTHLESS = r"\u00ad\u0300-\u036f\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff"
 _CONTROL = rf"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f{_WIDTHLESS}]"
+_NOTHING = rf"[\x00-\x07\x0e-\x1a\x1c-\x1f\x7f-\x83\x86-\x8c\x8e-\x8f\x91-\x97\x99\x9a{_WIDTHLESS}]"
 _ANY = re.compile(_CONTROL)
 _PLAIN = bytes([9, 10, 13, *range(32, 127)])
 _TOKEN = re.compile(
@@ -44,7 +45,7 @@ _TOKEN = re.compile(
     | (?P<long>(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])(?=[^{_ENDS}]{{{_MOST_STRING}}}))
     | (?P<escape>\x1b[ -/]{{0,4}}[0-~])
     | (?P<back>\x08)
-    | (?P<zero>{_CONTROL})
+    | (?P<zero>{_NOTHING}+|{_CONTROL})
     """,
     re.VERBOSE,
 )

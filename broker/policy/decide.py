@@ -3,15 +3,16 @@
 Every part needs a rule that covers it, and the strictest answer over the parts is the statement's.
 An allow covers what its block says, never more; a deny or review applies to whatever its block may
 be about. `explicit` parts are covered only by a block that names them; `implied` ones by any allow
-or review that the identity holds on the target, unless a rule denies them.
+or review that the identity holds on the target, unless a rule denies them. Parts that go
+`along` with another are covered by what covers that one, and denied or reviewed by themselves.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from broker.model import CONSTRUCT, Answer, Facts, Identity, Part, Verdict
+from broker.model import CONSTRUCT, AffectedBound, Answer, Facts, Identity, Part, Verdict
 from broker.policy import patterns
 from broker.policy.patterns import Fit
 
@@ -21,27 +22,59 @@ if TYPE_CHECKING:
     from broker.policy.rules import Block, Rule
 
 DEFAULT = "default"
+WEIGHTS = 2048  # parts that are remembered with what the rules say about them
 
 
 def decide(rules: Iterable[Rule], identity: Identity, target: str, facts: Facts) -> Verdict:
     """Weigh what a statement does against the rules."""
-    mine = concerning(rules, identity, target)
-    weighed = [_weigh(mine, part) for part in facts.parts]
-    for each in weighed:
-        if each.refusal is not None:
-            return Verdict(Answer.DENY, each.rule, each.refusal, facts)
-    reviews = list({id(rule): rule for each in weighed for rule in each.reviews}.values())
-    blocks = [block for each in weighed for block in each.blocks]
-    rows = [block.max_rows for block in blocks if block.max_rows is not None]
-    max_rows = min(rows, default=None)
-    if reviews:
-        part = next(each.part for each in weighed if each.reviews)
-        return _review(reviews, part, facts, max_rows)
-    holds = _holding(mine)
-    if holds is None:
-        return Verdict(Answer.DENY, DEFAULT, f"no rule allows anything on {target}", facts)
-    rule = next((each.rule for each in weighed if each.blocks), holds.name)
-    return Verdict(Answer.ALLOW, rule, f"allowed by rule {rule}", facts, max_rows=max_rows)
+    return Standing(rules, identity, target).decide(facts)
+
+
+class Standing:
+    """Where an identity stands on a target: the rules that concern it, and parts weighed before."""
+
+    def __init__(
+        self, rules: Iterable[Rule], identity: Identity, target: str, config: str = ""
+    ) -> None:
+        self._config = config
+        self._target = target
+        self._mine = concerning(rules, identity, target)
+        self._holds = _holding(self._mine)
+        self._weights: dict[Part, _Weighed] = {}
+
+    def decide(self, facts: Facts) -> Verdict:
+        """The verdict on what a statement does, under the configuration of this hash."""
+        weighed = [self._weight(part) for part in facts.parts]
+        if any(each.part.along for each in weighed):
+            weighed = [each for each in weighed if each.counts]
+            facts = replace(facts, parts=tuple(each.part for each in weighed))
+        for each in weighed:
+            if each.refusal is not None:
+                return self._denied(each.rule, each.refusal, facts)
+        rows = [each.max_rows for each in weighed if each.max_rows is not None]
+        max_rows = min(rows, default=None)
+        if any(each.reviews for each in weighed):
+            reviews = list({id(rule): rule for each in weighed for rule in each.reviews}.values())
+            part = next(each.part for each in weighed if each.reviews)
+            return replace(_review(reviews, part, facts, max_rows), config=self._config)
+        if self._holds is None:
+            why = f"no rule allows anything on {self._target}"
+            return self._denied(DEFAULT, why, facts)
+        rule = next((each.rule for each in weighed if each.covered), self._holds.name)
+        why, config = f"allowed by rule {rule}", self._config
+        return Verdict(Answer.ALLOW, rule, why, facts, max_rows=max_rows, config=config)
+
+    def _denied(self, rule: str, why: str, facts: Facts) -> Verdict:
+        return Verdict(Answer.DENY, rule, why, facts, config=self._config)
+
+    def _weight(self, part: Part) -> _Weighed:
+        found = self._weights.get(part)
+        if found is None:
+            found = _weigh(self._mine, part, holding=self._holds is not None)
+            if len(self._weights) >= WEIGHTS:
+                self._weights.clear()
+            self._weights[part] = found
+        return found
 
 
 def concerning(rules: Iterable[Rule], identity: Identity, target: str) -> list[Rule]:
@@ -68,30 +101,39 @@ class _Weighed:
     rule: str = DEFAULT
     refusal: str | None = None
     reviews: tuple[Rule, ...] = ()
-    blocks: tuple[Block, ...] = ()
+    covered: bool = False
+    max_rows: int | None = None
+
+    @property
+    def counts(self) -> bool:
+        """A part that goes along with another is worth a word only when a rule is about it."""
+        return not self.part.along or self.refusal is not None or bool(self.reviews)
 
 
-def _weigh(rules: Sequence[Rule], part: Part) -> _Weighed:
+def _weigh(rules: Sequence[Rule], part: Part, *, holding: bool) -> _Weighed:
     for rule in rules:
         if _applies(rule.deny, part):
             why = rule.reason or f"rule {rule.name} denies it"
-            hint = f"; {part.why}" if part.implied and part.why else ""
+            hint = f"; {part.why}" if (part.implied or part.along) and part.why else ""
             return _Weighed(part, rule.name, f"{why} ({part}{hint})")
-    if part.implied and _holding(rules) is not None:
+    if part.implied and holding:
         return _Weighed(part)
-    allows = [rule for rule in rules if _covers(rule.allow, part)]
     reviews = [rule for rule in rules if _applies(rule.review, part)]
-    if not allows and not any(_covers(rule.review, part, Fit.MEANING) for rule in reviews):
+    allows = [] if part.along else [rule for rule in rules if _covers(rule.allow, part)]
+    asks = any(_covers(rule.review, part, Fit.MEANING) for rule in reviews)
+    if not allows and not asks and not part.along:
         if part.object is not None and part.object.startswith(CONSTRUCT):
             return _Weighed(part, refusal=part.why)  # no rule could: the sentence says what to do
         why = f" ({part.why})" if part.why else ""
         return _Weighed(part, refusal=f"no rule allows {part}{why}")
     blocks = [rule.allow for rule in allows] + [rule.review for rule in reviews]
+    rows = [block.max_rows for block in blocks if block and block.max_rows is not None]
     return _Weighed(
         part,
-        (reviews or allows)[0].name,
+        next((rule.name for rule in (*reviews, *allows)), DEFAULT),
         reviews=tuple(reviews),
-        blocks=tuple(block for block in blocks if block is not None),
+        covered=bool(blocks),
+        max_rows=min(rows, default=None),
     )
 
 
@@ -223,6 +265,8 @@ def _covers_table(block: Block, part: Part) -> bool:
 
 def _covers_action(block: Block, part: Part) -> bool:
     """An action alone, or on something that is no table: then no list of tables covers it."""
+    if part.object is not None and part.object.startswith(CONSTRUCT):
+        return False
     if part.object is not None and (block.tables is not None or block.functions is not None):
         return False
     if block.actions is None:
@@ -255,4 +299,15 @@ def _review(rules: Sequence[Rule], part: Part, facts: Facts, max_rows: int | Non
         quorum=max(block.quorum for block in blocks),
         expires_in=min(block.expires for block in blocks),
         max_rows=max_rows,
+        max_affected=_affected(blocks),
     )
+
+
+def _affected(blocks: Iterable[Block]) -> AffectedBound | None:
+    """The strictest of all bounds."""
+    bounds = [block.max_affected for block in blocks if block.max_affected is not None]
+    most = [bound.most for bound in bounds if bound.most is not None]
+    tenths = [bound.tenths for bound in bounds if bound.tenths is not None]
+    if not bounds:
+        return None
+    return AffectedBound(min(most, default=None), min(tenths, default=None))

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from broker.model import Answer, Facts, Part
 from broker.policy import patterns
-from broker.policy.decide import concerning
+from broker.policy.decide import concerning, decide
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -51,6 +52,29 @@ def only_reads(rules: Iterable[Rule], identity: Identity, target: str) -> bool:
         for block in (rule.allow, rule.review)
         if block is not None and _fits(block, sql=True)
     )
+
+
+def out_of_reach(target_name: str) -> str:
+    """The one sentence for a target without a rule for somebody, whether or not it exists."""
+    return f"no rule lets you reach {target_name!r}"
+
+
+def commands(rules: Iterable[Rule], identity: Identity, target_name: str) -> list[str]:
+    """The patterns of commands that the identity may run there, if only after a review.
+
+    Without those that begin as a deny does: what is listed is offered for completion.
+    """
+    mine = concerning(rules, identity, target_name)
+    blocks = (block for rule in mine for block in (rule.allow, rule.review) if block is not None)
+    found = dict.fromkeys(pattern for block in blocks for pattern in block.commands or ())
+    barred = {rule.name for rule in mine if rule.deny is not None}
+
+    def is_barred(pattern: str) -> bool:
+        literal = tuple(word for word in pattern.split() if "*" not in word)
+        verdict = decide(mine, identity, target_name, Facts((Part(command=literal),)))
+        return verdict.answer is Answer.DENY and verdict.rule in barred
+
+    return [pattern for pattern in found if not is_barred(pattern)]
 
 
 def answers_for(rules: Iterable[Rule], by: Identity, target: str) -> bool:

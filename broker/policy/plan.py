@@ -37,5 +37,7 @@ def _told(verdict: str, rule: Rule, block: Block) -> dict[str, Json]:
     if block.approvers:
         told["approvers"] = list(block.approvers)
         told["quorum"] = block.quorum
+        if block.max_affected is not None:
+            told["max_affected"] = str(block.max_affected)
         told["expires_s"] = int(block.expires.total_seconds())
     return told

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from broker.model import AffectedBound
+
 ACTIONS = (
     "select",
     "insert",
@@ -49,7 +51,7 @@ class Block:
 
     A list means any of. Tables are patterns over ``schema.table``; functions over names; commands
     are word patterns (``*`` a word or part of one, ``**`` the rest); paths are path patterns.
-    `approvers`, `quorum` and `expires` belong to `review` alone.
+    `approvers`, `quorum`, `expires` and `max_affected` belong to `review` alone.
     """
 
     actions: tuple[str, ...] | None = None
@@ -63,6 +65,7 @@ class Block:
     approvers: tuple[str, ...] = ()
     quorum: int = 1
     expires: timedelta = timedelta(minutes=15)
+    max_affected: AffectedBound | None = None
 
 
 @dataclass(frozen=True, slots=True)

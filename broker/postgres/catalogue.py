@@ -66,8 +66,8 @@ async def masked(upstream: Upstream, rules: Mapping[str, Style], target: str) ->
     """What the rules (``target:schema.table.column``, ``*`` in any part) mask on this target.
 
     When several rules mask a column, the strictest style counts. Partitions and children are
-    masked like their parent. A view has numbers of its own and may have renamed or computed
-    anything, so every column of a view that reads a masked column is masked.
+    masked like their parent, and it like them. A view has numbers of its own and may have renamed
+    or computed anything, so every column of a view that reads a masked column is masked.
     """
     if not rules_of(rules, target):
         return Masked()
@@ -79,6 +79,7 @@ async def masked(upstream: Upstream, rules: Mapping[str, Style], target: str) ->
     if not styles:
         return Masked()
     children = [(p, c) for p, c in await _numbers(upstream, _CHILDREN)]
+    children += [(c, p) for p, c in children]  # what is read through either is the other's
     views = [(r, n, v) for r, n, v in await _numbers(upstream, _VIEWS)]
     names: dict[int, dict[str, int]] = {}
     for number, place, _, _, column in columns:
@@ -97,7 +98,7 @@ async def _numbers(upstream: Upstream, query: str) -> list[list[int]]:
 def _to_children(
     styles: Styles, names: dict[int, dict[str, int]], children: list[tuple[int, int]]
 ) -> bool:
-    """One step down from parents to columns of the same name; False when nothing was new."""
+    """One step to columns of the same name, up or down; False when nothing was new."""
     changed = False
     for parent, child in children:
         below = names.get(child, {})

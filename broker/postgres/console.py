@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NoReturn
 from broker.console.told import telling_to
 from broker.errors import Denied, ExitCode, UsageError
 from broker.model import Answer, Language, Statement
+from broker.policy.judge import is_read
 from broker.postgres import metacommands, options
 from broker.postgres.delivery import Delivery, refuse
 from broker.postgres.interactive import run_interactive
@@ -108,8 +109,10 @@ class _Batch:
         """A text of which the rules refuse any part is refused whole, before its first part runs.
 
         What cannot be parsed as a whole may still be psql's own (a meta-command, a COPY's data):
-        that is judged as psql sends it.
+        that is judged as psql sends it, and so is a text that takes long to read.
         """
+        if not is_read(text):
+            return
         statement = Statement(Language.SQL, text)
         verdict = self._gate.foresee(statement)
         if verdict.answer is Answer.DENY and not verdict.unparsable:

@@ -6,16 +6,23 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+from broker.console import colours
+from broker.console.completing import recorded_by
 from broker.console.editor import Editor, Interrupted
+from broker.console.pager import Pager
+from broker.console.telling import PREFIX
 from broker.console.told import telling_to
 from broker.errors import Denied, EvidenceFailure, ExitCode, UsageError
 from broker.postgres import metacommands, typed
+from broker.postgres.completing import Completer, permitted_by
 from broker.postgres.delivery import Delivery, refuse
+from broker.postgres.known import Names
 from broker.postgres.prompt import Lexer
 from broker.postgres.psql import PsqlEnded
 
 if TYPE_CHECKING:
     from broker.console.client import Client, Terminal
+    from broker.console.colours import Piece
     from broker.gate import Gate
     from broker.postgres.prompt import PromptState
     from broker.postgres.psql import Psql
@@ -24,23 +31,55 @@ CTRL_C = b"\x03"
 AHEAD_LIMIT = 64 * 1024  # bytes typed while a statement runs
 
 
-async def run_interactive(client: Client, gate: Gate, psql: Psql, name: str) -> int:
-    """An interactive session under the target's name; its exit code."""
+async def run_interactive(
+    client: Client,
+    gate: Gate,
+    psql: Psql,
+    name: str,
+    *,
+    history: list[str] | None = None,
+    names: Names | None = None,
+) -> int:
+    """An interactive session under the target's name; its exit code.
+
+    `history` is what this identity typed here before; `names` is what may be completed, if the
+    rules permit it.
+    """
     async with telling_to(gate, client):
-        return await _Conversation(client, gate, psql, name).run()
+        conversation = _Conversation(client, gate, psql, name, history, names or Names())
+        return await conversation.run()
 
 
 class _Conversation:
     """One person's session: a text is asked for, run line by line, and so on."""
 
-    def __init__(self, client: Client, gate: Gate, psql: Psql, name: str) -> None:
+    def __init__(
+        self,
+        client: Client,
+        gate: Gate,
+        psql: Psql,
+        name: str,
+        history: list[str] | None,
+        names: Names,
+    ) -> None:
         self._client = client
         self._gate = gate
         self._psql = psql
         self._name = name
-        self._delivery = Delivery(client, gate)
-        self._editor = Editor(client, is_complete=self._is_complete, on_resize=self._resized)
+        self._pager = Pager(client, gate)
+        self._delivery = Delivery(client, gate, self._pager)
+        self._editor = Editor(
+            client,
+            is_complete=self._is_complete,
+            history=history,
+            complete=Completer(names, permitted_by(gate)),
+            paint=self._painted,
+            shown=recorded_by(gate),
+            on_resize=self._resized,
+        )
         self._stopped = False  # Ctrl-C while a text runs: the rest of it is not run
+        self._cut = False  # more was typed ahead than is kept
+        self._rest = ""  # what was not run after a refusal or an error: the next prompt shows it
         self._gone: ConnectionError | None = None
 
     async def run(self) -> int:
@@ -109,6 +148,10 @@ class _Conversation:
         """Psql's lexer is the truth: once it is inside a statement, each line goes to it."""
         return self._psql.state.lexer is not Lexer.READY or typed.is_complete(text)
 
+    def _painted(self, text: str) -> list[list[Piece]]:
+        """Data of a COPY is no SQL."""
+        return colours.plain(text) if self._psql.state.lexer is Lexer.COPY else colours.sql(text)
+
     # -- running -------------------------------------------------------------------------------
 
     async def _accepted(self, text: str) -> bool:
@@ -128,17 +171,38 @@ class _Conversation:
             failure = self._gone
         if failure is not None:
             raise failure
+        if self._cut:
+            self._cut = False
+            await self._say(f"{PREFIX}too much was typed ahead: its end was dropped")
         return go_on
 
     async def _lines(self, text: str) -> bool:
-        for line in text.split("\n"):
-            if self._stopped:
-                break
+        """One line after another; one that is refused or fails holds up those behind it."""
+        lines = text.split("\n")
+        for at, line in enumerate(lines):
+            refusal, self._delivery.failed = self._gate.refusal, False
             if not await self._line(line):
                 return False
-        if self._stopped:
-            await self._psql.abandon()
+            await self._delivery.finish()
+            if self._stopped:
+                await self._psql.abandon()
+                break
+            if self._gate.refusal is not refusal or self._delivery.failed:
+                await self._hold("\n".join(lines[at + 1 :]))
+                break
         return True
+
+    async def _hold(self, rest: str) -> None:
+        """Do not run the rest of a text; it is at the next prompt, to be looked at again."""
+        if not rest.strip():
+            return
+        if self._psql.state.lexer is not Lexer.READY:
+            await self._psql.abandon()
+        self._rest = rest
+        await self._say(f"{PREFIX}the rest of what you entered was not run; here it is again")
+
+    async def _say(self, sentence: str) -> None:
+        await self._client.write(self._gate.said(f"{sentence}\r\n"))
 
     async def _line(self, line: str) -> bool:
         """One line; False when it quits. A refused line does not end the session."""
@@ -147,7 +211,10 @@ class _Conversation:
                 command = metacommands.parse(line)
                 if command.quits:
                     return False
-                await self._meta(command.line)
+                if command.line == "\\?":
+                    await self._help()
+                else:
+                    await self._meta(command.line)
             else:
                 await self._sql(line)
         except Denied as denied:
@@ -155,6 +222,9 @@ class _Conversation:
         except UsageError as error:
             self._refuse(line, str(error), "console")
         return True
+
+    async def _help(self) -> None:
+        await self._say(metacommands.help_text().replace("\n", "\r\n"))
 
     async def _meta(self, line: str) -> PromptState:
         delivery = self._delivery
@@ -175,7 +245,9 @@ class _Conversation:
         refuse(self._gate, line, why, rule)
 
     async def _keys(self) -> None:
-        """Keys typed while a text runs: Ctrl-C cancels it, the rest is shown at the next prompt."""
+        """Keys typed while a text runs: Ctrl-C cancels it, the pager's are its own, and the rest
+        is shown at the next prompt.
+        """
         ahead = b""
         try:
             while data := await self._client.read():
@@ -183,18 +255,31 @@ class _Conversation:
                     data = data[data.rindex(CTRL_C) + 1 :]
                     ahead = b""
                     self._interrupt()
-                ahead = (ahead + data)[:AHEAD_LIMIT]
+                if self._pager.waiting:
+                    self._pager.feed(data)
+                else:
+                    ahead = (ahead + data)[: AHEAD_LIMIT + 1]
+            self._pager.leave()  # there will be no more keys
         except ConnectionError as error:
             self._gone = error
             self._interrupt()
         finally:
-            self._editor.type_ahead(ahead)
+            self._held(ahead + self._pager.unread())
+
+    def _held(self, ahead: bytes) -> None:
+        """What waits for the next prompt: first what was not run, then what was typed meanwhile."""
+        rest, self._rest = self._rest.encode(), ""
+        joint = b"\n" if rest and ahead else b""
+        if not self._editor.type_ahead(rest + joint + ahead):
+            self._cut = True
 
     def _interrupt(self) -> None:
         self._stopped = True
+        self._pager.leave()
         self._psql.interrupt()
 
     def _resized(self, terminal: Terminal) -> None:
         self._psql.resize(terminal.columns, terminal.rows)
+        self._pager.resized()
         with contextlib.suppress(EvidenceFailure):  # the gate is shut now: its next user is told
             self._gate.resized(terminal.columns, terminal.rows)

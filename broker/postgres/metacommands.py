@@ -50,6 +50,46 @@ _WORDS: Mapping[str, str] = {
     ),
 }
 
+HELP: Mapping[str, str] = {
+    "\\d [NAME]": "a table's columns, or the list of tables; add + for more",
+    "\\dt \\dv \\di \\ds \\dm": "tables, views, indexes, sequences, materialised views",
+    "\\dn \\df \\du \\dp \\dT": "schemas, functions, roles, privileges, types (all of \\d*)",
+    "\\l": "databases",
+    "\\x [on|off|auto]": "one column a line; auto: where rows are wider than the window",
+    "\\timing [on|off]": "how long each statement took",
+    "\\pset OPTION VALUE": "border format null expanded footer linestyle tuples_only fieldsep",
+    "\\a \\t": "unaligned output; rows only",
+    "\\h [COMMAND]": "the grammar of an SQL command",
+    "\\conninfo \\encoding \\errverbose": "the connection, the encoding, the last error in full",
+    "\\echo TEXT": "print a text",
+    "\\q": "leave (also quit, exit, Ctrl-D)",
+}
+OFFERED = (
+    *(
+        "\\d",
+        "\\d+",
+        "\\dt",
+        "\\dt+",
+        "\\dv",
+        "\\di",
+        "\\ds",
+        "\\dm",
+        "\\dn",
+        "\\df",
+        "\\du",
+        "\\dp",
+    ),
+    *("\\dT", "\\dx", "\\l", "\\z", "\\x", "\\a", "\\t", "\\timing", "\\pset", "\\conninfo"),
+    *("\\encoding", "\\errverbose", "\\echo", "\\h", "\\q", "\\?"),
+)  # what Tab offers of it
+
+
+def help_text() -> str:
+    """What ``\\?`` shows: the meta-commands that there are here, and the keys."""
+    width = max(map(len, HELP)) + 2
+    lines = [f"  {name:<{width}}{meaning}" for name, meaning in HELP.items()]
+    return "\n".join(["Meta-commands, each on a line of its own:", *lines, ""])
+
 
 @dataclass(frozen=True, slots=True)
 class MetaCommand:
@@ -97,4 +137,4 @@ def _sentence(line: str) -> str:
     known = named in _WORDS or _DESCRIBE.fullmatch(named) is not None
     if known:
         return f"\\{named} is not available in this form here: only plain words, without quotes"
-    return f"the meta-command \\{named} is not available here"
+    return f"the meta-command \\{named} is not available here; \\? lists those that are"

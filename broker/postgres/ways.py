@@ -10,21 +10,28 @@ import logging
 import secrets
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from broker.clock import utc_now
+from broker.console.history import Histories
 from broker.errors import Denied, EvidenceFailure, InterlockError, TargetUnreachable, TryLater
 from broker.mask.rows import RowMask
+from broker.model import Language, Statement
 from broker.postgres import catalogue
 from broker.postgres.cancel import Cancels
 from broker.postgres.console import CLOSING, run_command, run_script
+from broker.postgres.dry_run import dry_run
 from broker.postgres.early import begun
 from broker.postgres.interactive import run_interactive
 from broker.postgres.just_in_time import KEEPALIVE, SessionRoles
+from broker.postgres.known import Known, Names
+from broker.postgres.lookup import Lookups
 from broker.postgres.program import find_psql
 from broker.postgres.psql import Program, started
 from broker.postgres.relay import relay
 from broker.postgres.startup import DuplexOverStreams, greet
+from broker.postgres.survey import Survey
 from broker.postgres.upstream import connect
 from broker.targets import PostgresTarget
 from broker.wire import notices
@@ -44,6 +51,7 @@ if TYPE_CHECKING:
     from broker.postgres.psql import Psql
     from broker.postgres.startup import Duplex
     from broker.postgres.upstream import Upstream
+    from broker.review.life import Review
     from broker.targets import SecretSource, Target
     from broker.wire.startup import Hello
 
@@ -82,6 +90,9 @@ class PostgresWays:
         self._session_ttl = session_ttl
         self._cancels = Cancels()
         self._roles = SessionRoles(self._as_ourselves, audit)
+        self.lookups = Lookups(self._look)
+        self._histories = Histories()
+        self._known = Known(utc_now)
 
     async def watch(self, targets: Callable[[], Iterable[Target]]) -> None:
         """Drop what dead brokers left on the targets, at the start and every now and then."""
@@ -98,10 +109,38 @@ class PostgresWays:
         """psql for a person, one SQL text, or a script on standard input."""
         async with self._psql(opened) as psql:
             if command is not None:
+                await self.lookups.reader.prepare(command)
                 return await run_command(client, opened.gate, psql, command)
             if client.terminal is not None:
-                return await run_interactive(client, opened.gate, psql, opened.target.name)
+                return await self._interactive(opened, client, psql)
             return await run_script(client, opened.gate, psql)
+
+    async def _interactive(self, opened: Opened, client: Client, psql: Psql) -> int:
+        """A person at a prompt; what may be completed is looked up while they begin to type."""
+        session = opened.session
+        names = Names()
+        failure: Exception | None = None  # raised outside, where no group wraps it
+        code = 0
+        async with asyncio.TaskGroup() as group:
+            looking = group.create_task(
+                self._known.into(names, session.target, lambda: self._look(_postgres(opened)))
+            )
+            try:
+                code = await run_interactive(
+                    client,
+                    opened.gate,
+                    psql,
+                    session.target,
+                    history=self._histories.of(str(session.identity), session.target),
+                    names=names,
+                )
+            except Exception as error:  # noqa: BLE001 - raised again below
+                failure = error
+            finally:
+                looking.cancel()
+        if failure is not None:
+            raise failure
+        return code
 
     async def forward(
         self,
@@ -193,25 +232,54 @@ class PostgresWays:
             msg = f"the broker cannot read its {what} for {target.name}"
             raise TargetUnreachable(msg) from error
 
+    async def _look(self, target: PostgresTarget) -> Upstream:
+        return await self._connect(target, SETTINGS | {"application_name": "interlock catalogue"})
+
+    async def try_out(
+        self, targets: Callable[[str], Target | None], review: Review
+    ) -> tuple[int | None, str]:
+        """The exact number of rows that what waits would change; or None, and why not."""
+        target = targets(review.target)
+        if not isinstance(target, PostgresTarget):
+            return None, "only statements on a database can be tried out"
+        statement = Statement(Language.SQL, review.statement, review.values)
+        connect = partial(self.beside, target, review.session)
+        found = await dry_run(connect, statement, review.impact.parameters)
+        return found.rows, found.why_not
+
+    async def beside(
+        self, target: Target | None, session: str, settings: Mapping[str, str]
+    ) -> Upstream:
+        """A connection of ours as the session's own, for looking at what it would do."""
+        if not isinstance(target, PostgresTarget):
+            raise TypeError(target)
+        named = {"application_name": f"interlock {session} aside"}
+        return await self._connect(target, SETTINGS | named | dict(settings))
+
     async def _relay(
         self, opened: Opened, stream: Duplex, upstream: Upstream, hello: Hello, marker: str = ""
     ) -> None:
         """One connection to its end; with a `marker`, that of a console of ours."""
         masking = self._masking()
         masked = await catalogue.masked(upstream, masking.columns, opened.session.target)
-        await relay(
-            stream,
-            upstream,
-            opened.gate,
-            mask=RowMask(masking, masked.styles, self._mask_key, tables=masked.tables),
-            cancels=self._cancels,
-            identity=opened.session.identity,
-            transcribe=not marker,
-            tainted=masked.tainted,
-            hello=hello,
-            closing=CLOSING.encode() if marker else b"",
-            marker=marker.encode(),
-        )
+        async with self.lookups.watching(_postgres(opened), upstream) as watch:
+            await relay(
+                stream,
+                upstream,
+                opened.gate,
+                mask=RowMask(masking, masked.styles, self._mask_key, tables=masked.tables),
+                cancels=self._cancels,
+                identity=opened.session.identity,
+                transcribe=not marker,
+                tainted=masked.tainted,
+                survey=Survey(
+                    partial(self.beside, opened.target, opened.session.id), opened.gate.redact
+                ),
+                hello=hello,
+                closing=CLOSING.encode() if marker else b"",
+                marker=marker.encode(),
+                watch=watch,
+            )
 
 
 def _postgres(opened: Opened) -> PostgresTarget:

@@ -13,11 +13,12 @@ the issuer vouches for; a person whom no claim ties to both is not recognised as
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING
 
 from broker.errors import Denied, UsageError
+from broker.model import Impact
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -56,6 +57,16 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
+class Trial:
+    """A dry run: how many rows it changed before it was rolled back, or why it was not made."""
+
+    by: str
+    at: datetime
+    rows: int | None = None
+    why_not: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
     """One statement that waits, or waited. `reason` is the rule's, `why` the requester's."""
 
@@ -84,6 +95,8 @@ class Review:
     closed_by: str | None = None
     closed_reason: str = ""
     closed_at: datetime | None = None
+    impact: Impact = field(default_factory=Impact)
+    trial: Trial | None = None  # the latest dry run
 
 
 def answer(

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from datetime import UTC
+from itertools import zip_longest
 from typing import TYPE_CHECKING
+
+from broker.model import Parameter
+from broker.wire import values
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from broker.events import Json
-    from broker.review.life import Review
+    from broker.model import Impact
+    from broker.review.life import Review, Trial
 
 
 def review_json(review: Review) -> dict[str, Json]:
     """The contract's members, then what an approver must see besides to decide."""
+    known = review.impact.parameters[: len(review.values)]
     return {
         "id": review.id,
         "state": review.state.value,
@@ -35,7 +41,10 @@ def review_json(review: Review) -> dict[str, Json]:
         "approvers": list(review.approvers),
         "claims": dict(review.identity.claims),
         "why": review.why,
-        "values": [value_text(value) for value in review.values],
+        "values": [value_text(*pair) for pair in zip_longest(review.values, known)],
+        "types": [None if each is None else values.kind(each) for each in known],
+        "impact": _impact_json(review.impact),
+        "dry_run": None if review.trial is None else trial_json(review.trial),
         "cwd": review.cwd,
         "actions": list(review.actions),
         "tables": list(review.tables),
@@ -46,15 +55,30 @@ def review_json(review: Review) -> dict[str, Json]:
     }
 
 
-def value_text(value: bytes | None) -> str | None:
-    """A bound value so that two different ones never look the same: text, or ``\\x`` and hex."""
-    if value is None:
-        return None
-    try:
-        text = value.decode()
-    except UnicodeDecodeError:
-        return "\\x" + value.hex()
-    return "\\x" + value.hex() if text.startswith("\\x") else text
+def _impact_json(impact: Impact) -> dict[str, Json]:
+    """`rows` is the planner's estimate; `before` what ran in its transaction, null outside."""
+    return {
+        "rows": impact.estimate,
+        "unknown": impact.unknown,
+        "sizes": list(impact.sizes),
+        "before": None if impact.before is None else list(impact.before),
+        "max_affected": impact.max_affected,
+    }
+
+
+def trial_json(trial: Trial) -> dict[str, Json]:
+    """A dry run: `rows` is exact; null when `why_not` says why it was not made."""
+    return {
+        "by": trial.by,
+        "at": rfc3339(trial.at),
+        "rows": trial.rows,
+        "why_not": trial.why_not,
+    }
+
+
+def value_text(value: bytes | None, known: Parameter | None = None) -> str | None:
+    """A bound value so that two different ones never look the same; None is NULL."""
+    return None if value is None else values.readable(value, known or Parameter())
 
 
 def rfc3339(moment: datetime) -> str:

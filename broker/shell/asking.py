@@ -48,7 +48,7 @@ class Asking:
     """Asks the gate about one line at a time; the person is told, and may withdraw."""
 
     def __init__(
-        self, client: Client, gate: Gate, clock: Clock, keep: Callable[[bytes], None]
+        self, client: Client, gate: Gate, clock: Clock, keep: Callable[[bytes], object]
     ) -> None:
         self._client = client
         self._gate = gate

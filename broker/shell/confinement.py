@@ -1,6 +1,6 @@
 """The sandbox of a local program: own namespaces where there are any, limits, no new privileges.
 
-    env ─► unshare ─► prlimit ─► sh (first of its namespace) ─► env ─► setpriv ─► program
+    env ─► unshare ─► [setsid] ─► prlimit ─► sh (first in there) ─► env ─► setpriv ─► program
 
 With a process namespace nothing outlives its line, however it detaches itself, and no program
 sees the processes (and so the environments, with their secrets) of others. A namespace's first
@@ -16,6 +16,8 @@ import shutil
 import subprocess
 from functools import cache
 from typing import TYPE_CHECKING
+
+from broker.errors import TargetUnreachable
 
 if TYPE_CHECKING:
     import pwd
@@ -34,9 +36,33 @@ _TIERS = (
 )
 
 
-def confined(words: list[str], account: pwd.struct_passwd | None) -> list[str]:
-    """The argv that runs these words confined, as this account when we are root."""
-    return [*_namespaces(), *_inside(account), *words]
+def confined(
+    words: list[str], account: pwd.struct_passwd | None, *, terminal: bool = False
+) -> list[str]:
+    """The argv that runs these words confined, as this account when we are root.
+
+    With a `terminal`, which is its standard input, it leads a session of its own there. In a
+    process namespace that session must be made inside: shells give the terminal back to the
+    group that they found, which may not be a stranger's.
+    """
+    outside, inside = _namespaces()
+    session = [_setsid(), "--ctty"] if terminal else []
+    if outside:
+        return [*outside, *session, *inside, *_inside(account), *words]
+    return [*session, *inside, *_inside(account), *words]
+
+
+def has_namespaces() -> bool:
+    """Does a program get namespaces of its own here?"""
+    return bool(_namespaces()[0])
+
+
+def _setsid() -> str:
+    setsid = tool("setsid")
+    if setsid is None:
+        msg = "setsid was not found: command targets give no terminal"
+        raise TargetUnreachable(msg)
+    return setsid
 
 
 def tool(name: str) -> str | None:
@@ -57,23 +83,23 @@ def _inside(account: pwd.struct_passwd | None) -> list[str]:
 
 
 @cache
-def _namespaces() -> tuple[str, ...]:
-    """What puts a program into namespaces and under limits on this machine, found out by trying."""
+def _namespaces() -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What goes into namespaces on this machine, and what comes next; found out by trying."""
     env, sh, prlimit, unshare = (tool(name) for name in ("env", "sh", "prlimit", "unshare"))
     limits = (prlimit, *LIMITS, "--") if prlimit is not None else ()
+    if not _works((*limits, "true")):
+        limits = ()
     if env is None or sh is None or unshare is None:
         log.warning("unshare was not found: command targets run without namespaces of their own")
-        return limits
+        return (), limits
     user = () if os.geteuid() == 0 else ("--user", "--map-current-user")
     for tier in _TIERS:
-        argv = (
-            *(env, f"--ignore-signal={PASSED}", unshare, *user, *tier, "--", *limits),
-            *(sh, "-c", FIRST, "sh", env, f"--default-signal={PASSED}"),
-        )
-        if _works((*argv, "true")):
-            return argv
+        outside = (env, f"--ignore-signal={PASSED}", unshare, *user, *tier, "--")
+        inside = (*limits, sh, "-c", FIRST, "sh", env, f"--default-signal={PASSED}")
+        if _works((*outside, *inside, "true")):
+            return outside, inside
     log.warning("this machine gives no namespaces: command targets run without their own")
-    return limits if _works((*limits, "true")) else ()
+    return (), limits
 
 
 def _works(argv: tuple[str, ...]) -> bool:

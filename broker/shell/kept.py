@@ -38,9 +38,9 @@ class Leave(Exception):
 class Kept:
     """Knows which lines are ours to carry out."""
 
-    def __init__(self, lines: Lines) -> None:
+    def __init__(self, lines: Lines, history: list[str]) -> None:
         self._lines = lines
-        self.history: list[str] = []
+        self.history = history
         self.status = 0
 
     def match(self, node: Node) -> Act | None:

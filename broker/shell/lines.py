@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 WITHDRAWN = 130  # the exit status of a shell's line that was interrupted
 ONE_PROGRAM = "this target runs one program without a shell: write one command of plain words"
+JOBS = frozenset({"jobs", "fg", "bg", "disown", "suspend"})
+NO_JOBS = (
+    "there is no job control here: each line runs to its end; stop it with Ctrl-C, "
+    "or open a second session for what should run beside it"
+)
 NOT_TEXT = "the line is not valid UTF-8"
 
 
@@ -44,6 +49,8 @@ class Lines:
         runner: Runner,
         parser: ShellParser,
         arguments: tuple[str, ...] = (),
+        *,
+        history: list[str] | None = None,
     ) -> None:
         self._arguments = {str(at): text for at, text in enumerate(arguments, 1)}
         self.client = client
@@ -55,7 +62,7 @@ class Lines:
         self.gate = gate
         self.runner = runner
         self._parser = parser
-        self._kept = Kept(self)
+        self._kept = Kept(self, history if history is not None else [])
         self.history = self._kept.history
 
     @property
@@ -67,7 +74,7 @@ class Lines:
     def status(self, status: int) -> None:
         self._kept.status = status
 
-    def keep_ahead(self, keep: Callable[[bytes], None]) -> None:
+    def keep_ahead(self, keep: Callable[[bytes], object]) -> None:
         """Where keys go that are typed while a line waits for people."""
         self.asking.keep = keep
 
@@ -136,7 +143,9 @@ class Lines:
             _check_kept(node)
         except (Refused, Unparsable) as error:
             return None, str(error)
-        return node, "" if self.runner.has_shell or _is_plain(node) else ONE_PROGRAM
+        if not self.runner.has_shell and not _is_plain(node):
+            return node, ONE_PROGRAM
+        return node, NO_JOBS if _is_job_control(node) else ""
 
     async def _at_home(self, node: Node) -> Node:
         """With the home directory written out, where the target tells it."""
@@ -161,7 +170,7 @@ class Lines:
 
     async def _verdict(self, statement: Statement, why: str) -> Verdict | None:
         """The answer; what cannot be run as judged is refused whatever the rules say."""
-        if why == ONE_PROGRAM:
+        if why in (ONE_PROGRAM, NO_JOBS):
             return await self._refused(statement, why)
         verdict = await self.asking.ask(statement)
         if verdict is not None and verdict.answer is Answer.ALLOW and why:
@@ -238,6 +247,10 @@ def _check_kept(node: Node) -> None:
     """A variable with a value that only the target knows is gone with the shell of its line."""
     if isinstance(node, Assign) and any(word.literal is None for _, word in node.variables):
         raise Refused("this assignment alone", "its value ends with the line; go on after a ;")
+
+
+def _is_job_control(node: Node) -> bool:
+    return isinstance(node, Simple) and bool(node.words) and node.words[0].literal in JOBS
 
 
 def _is_plain(node: Node) -> bool:

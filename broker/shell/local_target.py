@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from broker.errors import TargetUnreachable
-from broker.shell.confinement import PATH, confined, tool
+from broker.shell.confinement import PATH, confined, has_namespaces
 from broker.shell.program import Program
 from broker.shell.runner import copy_in, copy_out, one_error
 from broker.shell.terminal import PseudoTerminal
@@ -54,7 +54,7 @@ class LocalRunner:
         """Run one line. With ``shell: patterns`` the line is the program's input."""
         if self._target.shell == "patterns":
             stdin, terminal = _Line(command), None
-        argv = self._argv(command)
+        argv = self._argv(command, terminal=terminal is not None)
         if terminal is not None:
             return await self._in_terminal(argv, terminal, stdin, stdout, controls)
         pipe = asyncio.subprocess.PIPE
@@ -77,22 +77,19 @@ class LocalRunner:
         stdout: Sink,
         controls: Controls,
     ) -> int:
-        setsid = tool("setsid")
-        if setsid is None:
-            msg = f"target {self._target.name} cannot give a terminal: setsid was not found"
-            raise TargetUnreachable(msg)
         with contextlib.closing(PseudoTerminal(terminal)) as pty:
             if self._user is not None:
                 os.fchown(pty.slave, self._user.pw_uid, -1)
             program = await self._start(
-                [setsid, "--ctty", *argv],
+                argv,
+                start_new_session=has_namespaces(),
                 stdin=pty.slave,
                 stdout=pty.slave,
                 stderr=pty.slave,
                 extra={"TERM": terminal.type or "dumb"},
             )
             pty.give_away()
-            with controls.attached(pty.resize, program.signal):
+            with controls.attached(pty.resize, pty.signal):
                 return await _converse(program, [(pty, stdout)], stdin, pty)
 
     async def where(self) -> str | None:
@@ -120,7 +117,7 @@ class LocalRunner:
             msg = f"target {self._target.name} cannot be started: {error.strerror}"
             raise TargetUnreachable(msg) from error
 
-    def _argv(self, command: str) -> list[str]:
+    def _argv(self, command: str, *, terminal: bool) -> list[str]:
         words = list(self._target.argv)
         program = shutil.which(words[0], path=self._environment()["PATH"])
         if program is None:
@@ -131,7 +128,7 @@ class LocalRunner:
             words += ["-c", command]
         elif self._target.shell == "lines":
             words += shlex.split(command)  # canonical text: plain or single-quoted words
-        return confined(words, self._user)
+        return confined(words, self._user, terminal=terminal)
 
     def _environment(self) -> dict[str, str]:
         if self._secrets is None:

@@ -1,19 +1,17 @@
-"""The three ways in to a shell target: one command, a script on stdin, an interactive session."""
+"""One command and a script on stdin, judged line by line. With a person: `interactive`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from broker.console.telling import PREFIX, visible
-from broker.errors import ExitCode, TargetUnreachable
 from broker.policy.shell.bounds import SIZE
+from broker.shell.interactive import run_interactive
 from broker.shell.kept import Leave
 from broker.shell.lines import WITHDRAWN, Lines
+from broker.shell.raw import open_terminal, wanted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from broker.console.client import Client, Terminal
+    from broker.console.client import Client
     from broker.gate import Gate
     from broker.shell.parser import ShellParser
     from broker.shell.runner import Runner
@@ -21,30 +19,7 @@ if TYPE_CHECKING:
 
     Target = SshTarget | CommandTarget
 
-
-class LineEditor(Protocol):
-    """What an interactive session needs of a line editor."""
-
-    async def line(self, prompt: str) -> str | None:
-        """The accepted text, None at the end of input; raises Interrupted at Ctrl-C."""
-
-    def type_ahead(self, data: bytes) -> None:
-        """Keys typed while a line waited: the next prompt shows them."""
-
-
-class EditorFactory(Protocol):
-    """Makes the editor for one session."""
-
-    def __call__(
-        self,
-        client: Client,
-        /,
-        *,
-        is_complete: Callable[[str], bool],
-        history: list[str],
-        on_resize: Callable[[Terminal], None],
-    ) -> LineEditor:
-        """The editor becomes the listener for window changes and passes them on."""
+__all__ = ["run_command", "run_interactive", "run_script"]
 
 
 async def run_command(
@@ -55,6 +30,9 @@ async def run_command(
     A shell that would read a script from its input is not run: we judge and run the script.
     """
     lines = Lines(client, gate, target, runner, parser)
+    if wanted(command):
+        lines.listen()
+        return await open_terminal(lines)
     arguments = lines.script(command) if client.terminal is None else None
     if arguments is not None:
         return await run_script(client, gate, target, runner, parser, arguments)
@@ -128,53 +106,3 @@ class _Statements:
             self._unread += data
         line, newline, self._unread = self._unread.partition(b"\n")
         return line + newline
-
-
-async def run_interactive(
-    client: Client,
-    gate: Gate,
-    target: Target,
-    runner: Runner,
-    parser: ShellParser,
-    editor: EditorFactory | None = None,
-) -> int:
-    """Lines at our own prompt until `exit` or the end of input: the last line's status."""
-    from broker.console.editor import Editor, Interrupted  # a fake needs none of it
-
-    lines = Lines(client, gate, target, runner, parser)
-    prompting = (editor or Editor)(
-        client,
-        is_complete=lambda text: lines.unfinished(text) is None,
-        history=lines.history,
-        on_resize=lines.resized,
-    )
-    lines.keep_ahead(prompting.type_ahead)
-    lines.listen(resizes=False)
-    await lines.arrive()
-    while True:
-        prompt = gate.said(f"{target.name}:{visible(lines.place.cwd or '?')}$ ").decode()
-        try:
-            text = await prompting.line(prompt)
-        except Interrupted:
-            gate.said("^C\r\n")  # the editor showed it
-            continue
-        if text is None:
-            return lines.status
-        gate.typed(text)
-        gate.said(f"{text}\n".replace("\n", "\r\n"))  # the editor showed it; for the recording
-        try:
-            lines.status = await _line(lines, text)
-        except Leave as leave:
-            return leave.status
-
-
-async def _line(lines: Lines, text: str) -> int:
-    """One line of an interactive session: a failure of the target does not end it."""
-    try:
-        status = await lines.line(text, stdin=lines.client)
-    except TargetUnreachable as error:
-        await lines.asking.tell(f"{PREFIX}{error}")
-        return int(ExitCode.UNREACHABLE)
-    if status == WITHDRAWN and lines.client.terminal is not None:
-        await lines.client.write(b"\r")
-    return status

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 import asyncssh
 
+from broker.transport.adoption import adopt
+
 if TYPE_CHECKING:
     from broker.console.client import Terminal
 
@@ -94,6 +96,7 @@ class SshChannel(asyncssh.SSHClientSession[bytes]):
 
     def connection_made(self, chan: asyncssh.SSHClientChannel[bytes]) -> None:
         self._channel = chan
+        adopt(chan)
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
         output = self.stdout if datatype is None else self.stderr
@@ -140,9 +143,12 @@ class SshChannel(asyncssh.SSHClientSession[bytes]):
         self._open().write(data)
 
     async def drain(self) -> None:
-        """Wait until most of it was sent."""
+        """Wait until most of it was sent: until the target's window and our socket take more."""
         await self._writable.wait()
-        self._open()
+        pressure = self._open().get_extra_info("pressure")
+        if pressure is not None:
+            await pressure.relieved()
+            self._open()
 
     def write_eof(self) -> None:
         """No more input comes."""

@@ -12,6 +12,7 @@ import asyncssh
 from broker.errors import TargetUnreachable
 from broker.shell.runner import copy_in, copy_out, one_error
 from broker.shell.ssh_channel import SshChannel
+from broker.transport.adoption import CIPHERS, Fast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -137,6 +138,8 @@ class SshRunner:
         return await asyncssh.connect(
             target.host,
             target.port,
+            client_factory=Fast,
+            encryption_algs=CIPHERS,
             username=target.user,
             config=None,
             known_hosts=(hosts, authorities, []),

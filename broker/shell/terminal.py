@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import fcntl
 import os
+import signal
 import struct
 import termios
 from typing import TYPE_CHECKING
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from broker.console.client import Terminal
 
+TIOCSIG = 0x40045436  # Linux: a signal for the terminal's foreground group; termios lacks it
 END_OF_INPUT = b"\x04"  # what a terminal in its usual mode takes for the end of input
 
 
@@ -28,6 +31,13 @@ class PseudoTerminal:
         """The kernel tells the program (SIGWINCH)."""
         cells = struct.pack("HHHH", size.rows, size.columns, 0, 0)
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, cells)
+
+    def signal(self, name: str) -> None:
+        """Send a signal by name to the program in the foreground."""
+        number = getattr(signal, f"SIG{name}", None)
+        if isinstance(number, signal.Signals) and self._master >= 0:
+            with contextlib.suppress(OSError):  # there is none
+                fcntl.ioctl(self._master, TIOCSIG, number)
 
     def give_away(self) -> None:
         """The program has its end: keep no copy, or the end of output is never seen."""

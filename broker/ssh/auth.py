@@ -9,20 +9,22 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import asyncssh
 
 from broker import events
-from broker.errors import IdentityRefused, InterlockError, TryLater
+from broker.errors import EvidenceFailure, IdentityRefused, InterlockError, TryLater
 from broker.identity.openssh import is_damaged_certificate
 from broker.ssh.algorithms import encryption_for
 from broker.ssh.budget import Budget
 from broker.ssh.channel import Channel, Request
-from broker.ssh.pressure import Pressure
 from broker.ssh.stream import Stream
 from broker.ssh.visitor import LOGIN, Visitor
+from broker.transport.adoption import adopt
+from broker.transport.pressure import Pressure
+from broker.transport.turns import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -58,6 +60,7 @@ class Door:
     serve: Callable[[Visitor, Channel, Request], Coroutine[object, object, None]]
     forward: Callable[[Visitor, str], Callable[[Stream], Awaitable[None]]]
     crowd: Crowd
+    turns: Turns = field(default_factory=Turns)
 
 
 class FrontDoor(asyncssh.SSHServer):
@@ -74,6 +77,7 @@ class FrontDoor(asyncssh.SSHServer):
         self._tries = 0
         self._refused: set[str] = set()
         self._channels = 0
+        self._is_noted = False
         self._advised = False
         self._leaving: asyncio.TimerHandle | None = None
 
@@ -82,6 +86,7 @@ class FrontDoor(asyncssh.SSHServer):
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
         """Take the door's place in asyncssh's certificate check, and hear the socket's pressure."""
         self._conn = conn
+        adopt(conn)
         self._pressure.attach(conn)
         self._budget.attach(conn)
         check = conn.validate_public_key
@@ -119,6 +124,8 @@ class FrontDoor(asyncssh.SSHServer):
         self._pressure.release()
         if self._leaving is not None:
             self._leaving.cancel()
+        if self._visitor is not None:
+            self._noted(self._visitor)  # one that opened no channel was here, too
         self._door.crowd.left(self)
 
     def disconnect(self, why: str) -> None:
@@ -171,7 +178,7 @@ class FrontDoor(asyncssh.SSHServer):
         try:
             self._offered = self._door.read_certificate(cert, self.source)
         except IdentityRefused as refused:
-            self._refuse(str(refused), cert.key.get_fingerprint())
+            self._refuse(str(refused), cert.key.get_fingerprint(), refused)
             return None
         self._conn._cert_options = cert.options  # type: ignore[attr-defined]  # noqa: SLF001 - permit-pty and permit-port-forwarding are checked there
         cert.key.set_touch_required(True)
@@ -193,6 +200,22 @@ class FrontDoor(asyncssh.SSHServer):
             loop, seconds = asyncio.get_running_loop(), SURPLUS_S if surplus else GUEST_S
             self._leaving = loop.call_later(seconds, self.disconnect, surplus or "time is up")
 
+    def _noted(self, visitor: Visitor) -> Visitor:
+        """The use of a certificate goes into the log before anything is done with it.
+
+        That is at its first channel, where a log that fails can be told in the same breath.
+        """
+        if visitor.identity is None or self._is_noted:
+            return self._visitor or visitor
+        self._is_noted = True
+        try:
+            self._door.audit.append(
+                events.certificate_used(visitor.identity, source=visitor.source, user=visitor.user)
+            )
+        except EvidenceFailure as error:
+            self._visitor = replace(visitor, fault=str(error))  # for all channels from now on
+        return self._visitor or visitor
+
     def _explain(self, key_data: bytes, *, signed: bool) -> None:
         """Why a key is not accepted, when nobody has said so; no word about a mere probe."""
         if is_damaged_certificate(key_data):
@@ -205,15 +228,26 @@ class FrontDoor(asyncssh.SSHServer):
             case None:
                 return
             case identity:
-                self._refuse(UNPROVEN, identity.fingerprint)
+                unproven = IdentityRefused(UNPROVEN)
+                unproven.claimed = {"key_id": str(identity), "serial": str(identity.serial)}
+                self._refuse(UNPROVEN, identity.fingerprint, unproven)
 
-    def _refuse(self, why: str, fingerprint: str) -> None:
+    def _refuse(self, why: str, fingerprint: str, about: IdentityRefused | None = None) -> None:
         if why in self._refused or len(self._refused) >= REFUSALS_LOGGED:
             return
         self._refused.add(why)
         try:
+            known = about or IdentityRefused(why)
             self._door.audit.append(
-                events.login_refused(why, source=self.source, fingerprint=fingerprint, issuer=None)
+                events.login_refused(
+                    why,
+                    source=self.source,
+                    fingerprint=fingerprint,
+                    issuer=known.issuer,
+                    subject=known.subject,
+                    serial=known.serial,
+                    claimed=known.claimed,
+                )
             )
         finally:
             if self._conn is not None:
@@ -246,9 +280,10 @@ class FrontDoor(asyncssh.SSHServer):
         visitor = self._admit()
 
         def begin(channel: Channel, request: Request) -> None:
-            self._door.spawn(self._counted(self._door.serve(visitor, channel, request)))
+            noted = self._noted(visitor)
+            self._door.spawn(self._counted(self._door.serve(noted, channel, request)))
 
-        return Channel(begin, self._pressure)
+        return Channel(begin, self._pressure, self._door.turns)
 
     def connection_requested(
         self, dest_host: str, dest_port: int, orig_host: str, orig_port: int
@@ -256,6 +291,7 @@ class FrontDoor(asyncssh.SSHServer):
         """A ``-L`` or ``-W`` channel: only to a database target, by its name."""
         visitor = self._admit()
         try:
+            self._noted(visitor)  # a fault ends the session that the relay opens, in its own words
             if visitor.surplus:
                 raise TryLater(visitor.surplus)
             relay = self._door.forward(visitor, dest_host)
@@ -268,7 +304,7 @@ class FrontDoor(asyncssh.SSHServer):
         def begin(stream: Stream) -> None:
             self._door.spawn(self._counted(relay(stream)))
 
-        return Stream(begin, self._pressure)
+        return Stream(begin, self._pressure, self._door.turns)
 
     def _admit(self) -> Visitor:
         visitor = self._visitor

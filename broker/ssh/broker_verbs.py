@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
 
+    from broker.control.dry_runs import DryRuns
     from broker.control.locks import LockVerbs
     from broker.control.operations import Operations
     from broker.model import Identity
@@ -34,6 +35,7 @@ class Verbs:
 
     operations: Operations
     locks: LockVerbs
+    dry_runs: DryRuns
 
     async def __call__(self, visitor: Visitor, channel: Channel, request: Request) -> int:
         """Run one verb."""
@@ -51,7 +53,7 @@ class Verbs:
                 report = await self.operations.verify(identity)
                 await self._print(channel, words, report, verbs.verify)
                 return ExitCode.OK if report["ok"] else ExitCode.FAULT
-            case "approve" | "deny":
+            case "approve" | "deny" | "dry-run":
                 return await self._answer(identity, channel, words)
             case "lock" | "unlock" | "kill":
                 return await self._bar(identity, channel, words)
@@ -76,6 +78,10 @@ class Verbs:
         return ExitCode.OK
 
     async def _answer(self, by: Identity, channel: Channel, words: argparse.Namespace) -> int:
+        if words.verb == "dry-run":
+            tried = await self.dry_runs.run(by, words.id)
+            await self._print(channel, words, tried, verbs.tried)
+            return ExitCode.OK
         approve = words.verb == "approve"
         card = self.operations.answer(
             by, words.id, approve=approve, reason=words.reason, digest=words.digest
@@ -95,6 +101,7 @@ class Verbs:
         text = words.statement
         if text is None:
             text = (await _all_of(channel)).decode("utf-8", "surrogateescape")
+        await self.operations.prepare(words.target, text.rstrip("\n"))
         told = self.operations.check(by, words.target, text.rstrip("\n"))
         await self._print(channel, words, told, verbs.check)
         return ExitCode.OK

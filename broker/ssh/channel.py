@@ -11,11 +11,13 @@ import asyncssh
 
 from broker.console.client import Terminal
 from broker.ssh.intake import Intake
+from broker.transport.adoption import adopt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from broker.ssh.pressure import Pressure
+    from broker.transport.pressure import Pressure
+    from broker.transport.turns import Turns
 
 ENVIRONMENT = ("INTERLOCK_REASON", "INTERLOCK_FORMAT")
 REASON_LIMIT = 500
@@ -35,9 +37,12 @@ class Channel(asyncssh.SSHServerSession[bytes]):
     `begin` is called once, when the client has said what it wants; it must not block.
     """
 
-    def __init__(self, begin: Callable[[Channel, Request], None], pressure: Pressure) -> None:
+    def __init__(
+        self, begin: Callable[[Channel, Request], None], pressure: Pressure, turns: Turns
+    ) -> None:
         self._begin = begin
         self._pressure = pressure
+        self._turn_out, self._turn_in = turns.stream(), turns.stream()
         self._chan: asyncssh.SSHServerChannel[bytes] | None = None
         self._request = Request()
         self._terminal: Terminal | None = None
@@ -54,6 +59,7 @@ class Channel(asyncssh.SSHServerSession[bytes]):
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
         """Keep the channel."""
         self._chan = chan
+        adopt(chan)
         self._intake.attach(chan)
 
     def pty_requested(
@@ -147,10 +153,13 @@ class Channel(asyncssh.SSHServerSession[bytes]):
 
     async def read(self) -> bytes:
         """The next bytes, ``b""`` at the end of input; ConnectionError when the client is gone."""
-        return await self._intake.read()
+        await self._turn_in.due()
+        data = await self._intake.read()
+        self._turn_in.moved(len(data))
+        return data
 
     async def write(self, data: bytes) -> None:
-        """Standard output; returns when both the channel and the socket have taken it."""
+        """Standard output; returns when channel and socket have taken it and others had a turn."""
         await self._write(data, None)
 
     def keep_apart(self) -> None:
@@ -197,6 +206,8 @@ class Channel(asyncssh.SSHServerSession[bytes]):
             raise ConnectionResetError from error
         await self._writable.wait()
         await self._pressure.relieved()
+        self._turn_out.moved(len(data))
+        await self._turn_out.due()
 
 
 def _sane(cells: int, default: int) -> int:

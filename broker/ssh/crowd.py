@@ -100,9 +100,18 @@ class Queue:
 
 
 class Crowd:
-    """Counts the connections of one port. `note` audits each limit that is reached."""
+    """Counts the connections of one port. `note` audits each limit that is reached.
 
-    def __init__(self, limits: Callable[[], Limits], note: Note) -> None:
+    `elsewhere` says how many connections other nodes have: of an identity, and in all.
+    """
+
+    def __init__(
+        self,
+        limits: Callable[[], Limits],
+        note: Note,
+        elsewhere: Callable[[str], tuple[int, int]] = lambda _: (0, 0),
+    ) -> None:
+        self._elsewhere = elsewhere
         self._limits = limits
         self._note = note
         self._strangers = Queue()
@@ -113,6 +122,10 @@ class Crowd:
     def __iter__(self) -> Iterator[Connection]:
         known = [one for several in list(self._known.values()) for one in several]
         return iter([*known, *self._surplus, *self._guests, *self._strangers])
+
+    def counts(self) -> dict[str, int]:
+        """How many connections each identity has here."""
+        return {name: len(several) for name, several in self._known.items()}
 
     def arrived(self, connection: Connection) -> None:
         """Somebody who has proven nothing."""
@@ -151,12 +164,13 @@ class Crowd:
 
     def _too_many(self, identity: Identity, source: str) -> str:
         limits = self._limits()
-        mine = len(self._known.get(str(identity), ()))
+        theirs, others = self._elsewhere(str(identity))
+        mine = theirs + len(self._known.get(str(identity), ()))
         if mine >= limits.connections_per_identity:
             told = f"you have {mine} connections open, which is the limit; close one first"
             self._note("connections_per_identity", told, identity=identity, source=source)
             return told
-        known = sum(len(several) for several in self._known.values())
+        known = others + sum(len(several) for several in self._known.values())
         if known >= limits.connections:
             told = f"the broker has {known} connections open, which is its limit; try later"
             self._note("connections", told, identity=identity, source=source)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from broker.errors import TryLater, UsageError
+from broker.errors import IdentityRefused, TryLater, UsageError
 from broker.ssh.login import HOW
 
 if TYPE_CHECKING:
@@ -53,9 +53,17 @@ class DeviceLogin:
         issuer = _chosen(wanted, self.issuers())
         listening = _Listening(client)
         with self._counted(source):
-            waiting = await self.flow.begin(issuer)
-            await _narrate(client, invitation(waiting, fingerprint))
-            return await self.flow.poll(waiting, sleep=listening.pause)
+            try:
+                waiting = await self.flow.begin(issuer)
+                await _narrate(client, invitation(waiting, fingerprint))
+                return await self.flow.poll(waiting, sleep=listening.pause)
+            except IdentityRefused as refused:
+                refused.issuer = issuer.name  # it is the one that said no
+                raise
+
+    def offered(self) -> list[str]:
+        """The names of the issuers where a person can log in by browser."""
+        return [issuer.name for issuer in self.issuers() if issuer.client_id is not None]
 
     @contextmanager
     def _counted(self, source: str) -> Iterator[None]:

@@ -21,16 +21,18 @@ class Refuse(Protocol):
 
 
 class Knocks:
-    """Counts logins by address."""
+    """Counts logins by address; `shared` counts them over all nodes too, once this one let them."""
 
     def __init__(
         self,
         per_minute: Callable[[], int],
         refuse: Refuse,
         now: Callable[[], float] = time.monotonic,
+        shared: Callable[[str, int], bool] = lambda _source, _most: True,
     ) -> None:
         self._per_minute = per_minute
         self._refuse = refuse
+        self._shared = shared
         self._now = now
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
@@ -43,7 +45,7 @@ class Knocks:
         self._left[source] = (left - 1 if allowed else left, now)
         if len(self._left) > SOURCES:
             self._left.popitem(last=False)
-        if not allowed:
-            seconds = int((1 - left) * MINUTE / most) + 1
+        if not allowed or not self._shared(source, most):
+            seconds = int(max(0.0, 1 - left) * MINUTE / most) + 1
             told = f"{most} logins a minute are the limit for {source}; try in {seconds} s"
             self._refuse("logins_per_source", told, source=source)

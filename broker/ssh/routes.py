@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broker.errors import UsageError
+from broker.errors import Denied
 from broker.model import Way
+from broker.policy import may
 from broker.ssh.visitor import LOGIN, proven
 
 if TYPE_CHECKING:
@@ -51,9 +52,9 @@ class Routes:
             route = self.approvals if visitor.user == "approvals" else self.verbs
             with self.holds.holding(identity):
                 return await route(visitor, channel, request)
-        if visitor.user in self.config().targets:
-            return await self._target(visitor, identity, channel, request)
-        raise UsageError(self._unknown(visitor.user, identity))
+        if not self.live.may_reach(identity, visitor.user):
+            raise Denied(self._out_of_reach(visitor.user, identity))
+        return await self._target(visitor, identity, channel, request)
 
     async def _target(
         self, visitor: Visitor, identity: Identity, channel: Channel, request: Request
@@ -77,10 +78,11 @@ class Routes:
             opened.exit_code = await self.ways[target.kind](opened, channel, request.command)
         return opened.exit_code
 
-    def _unknown(self, name: str, identity: Identity) -> str:
+    def _out_of_reach(self, name: str, identity: Identity) -> str:
+        """The same for a name that is nothing as for a target of others: nobody learns which."""
         mine = [t for t in sorted(self.config().targets) if self.live.may_reach(identity, t)]
         known = ", ".join(mine) or "none"
         return (
-            f"there is no target {name!r}. Your targets: {known}. "
+            f"{may.out_of_reach(name)}. Your targets: {known}. "
             "Other user names: login, approvals, broker"
         )

@@ -6,7 +6,13 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Protocol
 
-from broker.errors import EvidenceFailure, ExitCode, InterlockError, TryLater, UsageError
+from broker.errors import (
+    EvidenceFailure,
+    ExitCode,
+    InterlockError,
+    StoreAway,
+    UsageError,
+)
 from broker.ssh.visitor import LOGIN
 
 if TYPE_CHECKING:
@@ -54,8 +60,7 @@ async def serve(route: Route, visitor: Visitor, channel: Channel, request: Reque
 
 async def _guarded(route: Route, visitor: Visitor, channel: Channel, request: Request) -> int:
     try:
-        if visitor.surplus:
-            raise TryLater(visitor.surplus)
+        visitor.check()
         if request.subsystem is not None:
             msg = (
                 f"subsystem {request.subsystem!r} is not offered here: no file transfer passes "
@@ -63,6 +68,9 @@ async def _guarded(route: Route, visitor: Visitor, channel: Channel, request: Re
             )
             raise UsageError(msg)
         return await route(visitor, channel, request)
+    except StoreAway as error:
+        await say(channel, f"interlock: {error}")
+        return error.code
     except EvidenceFailure as error:
         log.error("session ended: %s", error)
         await say(channel, f"interlock: {error}. {EVIDENCE}")

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import asyncssh
 
 from broker.ssh.intake import Intake
+from broker.transport.adoption import adopt
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from broker.ssh.pressure import Pressure
+    from broker.transport.pressure import Pressure
+    from broker.transport.turns import Turns
 
 
 class Stream(asyncssh.SSHTCPSession[bytes]):
@@ -22,9 +24,10 @@ class Stream(asyncssh.SSHTCPSession[bytes]):
     `begin` is called once, when the channel is open.
     """
 
-    def __init__(self, begin: Callable[[Stream], None], pressure: Pressure) -> None:
+    def __init__(self, begin: Callable[[Stream], None], pressure: Pressure, turns: Turns) -> None:
         self._begin = begin
         self._pressure = pressure
+        self._turn_out, self._turn_in = turns.stream(), turns.stream()
         self._intake = Intake()
         self._chan: asyncssh.SSHTCPChannel[bytes] | None = None
         self._rest = b""
@@ -36,6 +39,7 @@ class Stream(asyncssh.SSHTCPSession[bytes]):
     def connection_made(self, chan: asyncssh.SSHTCPChannel[bytes]) -> None:
         """Keep the channel."""
         self._chan = chan
+        adopt(chan)
         self._intake.attach(chan)
 
     def session_started(self) -> None:
@@ -68,12 +72,14 @@ class Stream(asyncssh.SSHTCPSession[bytes]):
 
     async def read(self, limit: int, /) -> bytes:
         """At most `limit` bytes; ``b""`` at the end."""
+        await self._turn_in.due()
         if not self._rest:
             try:
                 self._rest = await self._intake.read()
             except ConnectionError:
                 return b""
         data, self._rest = self._rest[:limit], self._rest[limit:]
+        self._turn_in.moved(len(data))
         return data
 
     def write(self, data: bytes, /) -> None:
@@ -81,11 +87,13 @@ class Stream(asyncssh.SSHTCPSession[bytes]):
         if self._chan is not None and not self._intake.lost:
             with suppress(OSError):
                 self._chan.write(data)
+                self._turn_out.moved(len(data))
 
     async def drain(self) -> None:
         """Wait until the client takes more. Raises ConnectionError when it is gone."""
         await self._writable.wait()
         await self._pressure.relieved()
+        await self._turn_out.due()
         if self._intake.lost:
             raise ConnectionResetError
 

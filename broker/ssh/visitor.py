@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from broker.errors import Denied
+from broker.errors import Denied, EvidenceFailure, TryLater
 
 if TYPE_CHECKING:
     import asyncssh
@@ -19,7 +19,8 @@ LOGIN = "login"  # the user name that takes plain keys
 class Visitor:
     """Who stands at the door: the user name they gave, and what they proved.
 
-    `surplus` says over which limit they are, to be told and sent away.
+    `surplus` says over which limit they are, to be told and sent away; `fault` that their coming
+    could not be written into the audit log.
     """
 
     user: str
@@ -27,6 +28,14 @@ class Visitor:
     identity: Identity | None = None
     key: asyncssh.SSHKey | None = None
     surplus: str = ""
+    fault: str = ""
+
+    def check(self) -> None:
+        """Raises when they may do nothing: EvidenceFailure or TryLater."""
+        if self.fault:
+            raise EvidenceFailure(self.fault)
+        if self.surplus:
+            raise TryLater(self.surplus)
 
 
 def proven(visitor: Visitor) -> Identity:

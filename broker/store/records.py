@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from broker.events import Json
+    from broker.model import Session
 
 OPEN = "open"
 INTERRUPTED = "interrupted"
@@ -21,7 +22,7 @@ class SessionRecord:
     """One session, running or over. `identity` is ``kind:name@issuer``.
 
     `status` is ``open`` until it is over, then ``ended``, ``failed``, ``interrupted`` or
-    ``killed``. `recording` is the file, relative to ``recordings/``.
+    ``killed``. `recording` is the file, relative to ``recordings/`` of the `node` that it ran on.
     """
 
     id: str
@@ -37,6 +38,24 @@ class SessionRecord:
     recording: str | None = None
     reason: str = ""
     source: str = ""
+    node: str = ""
+
+
+def opened_record(session: Session, recording: str | None) -> SessionRecord:
+    """A session that begins."""
+    return SessionRecord(
+        id=session.id,
+        identity=str(session.identity),
+        acting_for=session.identity.acting_for,
+        target=session.target,
+        kind=session.target_kind,
+        way=session.way.value,
+        started=session.started,
+        recording=recording,
+        reason=session.reason,
+        source=session.source,
+        node=session.node,
+    )
 
 
 def session_json(record: SessionRecord) -> dict[str, Json]:
@@ -55,4 +74,5 @@ def session_json(record: SessionRecord) -> dict[str, Json]:
         "exit": record.exit_code,
         "reason": record.reason,
         "source": record.source,
+        "node": record.node,
     }

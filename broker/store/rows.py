@@ -11,8 +11,8 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from broker.model import Identity, Kind
-from broker.review.life import Approval, Review, State
+from broker.model import Identity, Impact, Kind, Parameter
+from broker.review.life import Approval, Review, State, Trial
 from broker.store.records import SessionRecord
 
 if TYPE_CHECKING:
@@ -46,6 +46,9 @@ def session_of(row: Mapping[str, Any]) -> SessionRecord:
 def review_row(review: Review) -> dict[str, Any]:
     """A review as the columns of its row; its approvals have rows of their own."""
     body = {name: getattr(review, name) for name in (*_LISTS, *_PLAIN)}
+    body["impact"] = asdict(review.impact)
+    trial = review.trial
+    body["trial"] = None if trial is None else asdict(trial) | {"at": time_text(trial.at)}
     body["values"] = [None if value is None else value.hex() for value in review.values]
     return {
         "id": review.id,
@@ -81,12 +84,43 @@ def review_of(row: Mapping[str, Any], approvals: Iterable[Mapping[str, Any]]) ->
         closed_reason=row["closed_reason"],
         closed_at=_maybe_time(row["closed_at"]),
         values=tuple(None if value is None else bytes.fromhex(value) for value in body["values"]),
+        impact=_impact(body.get("impact") or {}),
+        trial=_trial(body.get("trial")),
         approvals=tuple(
             Approval(identity_of(given["by"]), _time(given["at"]), given["reason"])
             for given in approvals
         ),
         **rest,
     )
+
+
+def approval_row(review: Review, number: int) -> dict[str, Any]:
+    """One of a review's approvals as the columns of its row."""
+    given = review.approvals[number]
+    return {
+        "review": review.id,
+        "n": number,
+        "by": identity_text(given.by),
+        "at": time_text(given.at),
+        "reason": given.reason,
+    }
+
+
+def _impact(found: Mapping[str, Any]) -> Impact:
+    """What was kept of it; a row of an older version has none."""
+    before = found.get("before")
+    return Impact(
+        estimate=found.get("estimate"),
+        unknown=found.get("unknown", ""),
+        sizes=tuple(found.get("sizes", ())),
+        before=None if before is None else tuple(before),
+        parameters=tuple(Parameter(**each) for each in found.get("parameters", ())),
+        max_affected=found.get("max_affected"),
+    )
+
+
+def _trial(found: Mapping[str, Any] | None) -> Trial | None:
+    return None if found is None else Trial(**dict(found) | {"at": _time(found["at"])})
 
 
 def identity_text(identity: Identity) -> str:

@@ -14,9 +14,9 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from broker.errors import EvidenceFailure
-from broker.store.records import INTERRUPTED, OPEN, SessionRecord
+from broker.store.records import INTERRUPTED, OPEN, opened_record
 from broker.store.rows import (
-    identity_text,
+    approval_row,
     review_of,
     review_row,
     session_of,
@@ -25,18 +25,33 @@ from broker.store.rows import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from datetime import datetime
     from pathlib import Path
 
     from broker.model import Session
     from broker.review.life import Review, State
+    from broker.store.records import SessionRecord
 
 FILE = "interlock.sqlite"
 
+HELD = "SELECT state, (SELECT count(*) FROM approvals WHERE review = id) FROM reviews WHERE id = ?"
+CHANGE = (
+    "UPDATE reviews SET state = :state, closed_by = :closed_by, closed_reason = :closed_reason,"
+    " closed_at = :closed_at, body = :body WHERE id = :id"
+)
+ORPHANS = (
+    "SELECT * FROM reviews WHERE state = 'pending'"
+    " AND session NOT IN (SELECT id FROM sessions WHERE status = 'open') ORDER BY asked"
+)
+MARKS = (
+    "SELECT id, (SELECT count(*) FROM approvals WHERE review = id) AS given FROM reviews"
+    " WHERE state = 'pending'"
+)
+
 
 class Store:
-    """Sessions, reviews and serials. Used from one thread."""
+    """Implements `contract.Store` for one node. Used from one thread."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._db = connection
@@ -66,19 +81,7 @@ class Store:
 
     def save_session_opened(self, session: Session, *, recording: str | None) -> None:
         """Keep a session that begins; its id must be new."""
-        identity = session.identity
-        record = SessionRecord(
-            id=session.id,
-            identity=str(identity),
-            acting_for=identity.acting_for,
-            target=session.target,
-            kind=session.target_kind,
-            way=session.way.value,
-            started=session.started,
-            recording=recording,
-            reason=session.reason,
-            source=session.source,
-        )
+        record = opened_record(session, recording)
         with self._change() as db:
             _insert(db, "sessions", session_row(record))
 
@@ -92,6 +95,9 @@ class Store:
                 " WHERE id = ? AND status = ?",
                 (time_text(ended), status, exit_code, session_id, OPEN),
             )
+
+    def catch_up(self) -> None:
+        """What a file did not take at its moment is interrupted at the next start."""
 
     def find_session(self, session_id: str) -> SessionRecord | None:
         """The session of that id."""
@@ -115,12 +121,13 @@ class Store:
         )
         return [session_of(row) for row in rows]
 
-    def interrupt_sessions(self, ended: datetime) -> list[SessionRecord]:
-        """Mark what a previous run left open as interrupted; gives those sessions as they are."""
+    def interrupt_sessions(self, ended: datetime, node: str | None = None) -> list[SessionRecord]:
+        """Mark what a previous run (of that node) left open; gives those sessions as they are."""
         with self._change() as db:
             rows = db.execute(
-                "UPDATE sessions SET ended = ?, status = ? WHERE status = ? RETURNING *",
-                (time_text(ended), INTERRUPTED, OPEN),
+                "UPDATE sessions SET ended = ?1, status = ?2"
+                " WHERE status = ?3 AND (?4 IS NULL OR node = ?4) RETURNING *",
+                (time_text(ended), INTERRUPTED, OPEN, node),
             ).fetchall()
         return sorted((session_of(dict(row)) for row in rows), key=lambda record: record.started)
 
@@ -140,21 +147,22 @@ class Store:
 
     # -- reviews -------------------------------------------------------------------------------
 
-    def save_review(self, review: Review) -> None:
-        """Keep a review as it is now, with its approvals."""
-        row = review_row(review)
-        updates = ", ".join(f"{name} = excluded.{name}" for name in row if name != "id")
+    def add_review(self, review: Review) -> bool:
+        """Keep a new review; False when there is one of that id."""
         with self._change() as db:
-            _insert(db, "reviews", row, f"ON CONFLICT (id) DO UPDATE SET {updates}")
-            for number, given in enumerate(review.approvals):
-                approval = {
-                    "review": review.id,
-                    "n": number,
-                    "by": identity_text(given.by),
-                    "at": time_text(given.at),
-                    "reason": given.reason,
-                }
-                _insert(db, "approvals", approval, "ON CONFLICT DO NOTHING")
+            return _insert(db, "reviews", review_row(review), "ON CONFLICT DO NOTHING")
+
+    def change_review(self, before: Review, after: Review, first: Callable[[], None]) -> bool:
+        """Keep `after` if the review still is as `before`; the file is locked meanwhile."""
+        with self._change() as db:
+            held = db.execute(HELD, (before.id,)).fetchone()
+            if held is None or tuple(held) != (before.state.value, len(before.approvals)):
+                return False
+            first()
+            db.execute(CHANGE, review_row(after))
+            for number in range(len(before.approvals), len(after.approvals)):
+                _insert(db, "approvals", approval_row(after, number))
+        return True
 
     def find_review(self, review_id: str) -> Review | None:
         """The review of that id."""
@@ -169,6 +177,14 @@ class Store:
             (state.value if state else None, limit),
         )
         return [self._review(row) for row in rows]
+
+    def list_orphans(self) -> list[Review]:
+        """Reviews that wait although the session that asked is over."""
+        return [self._review(row) for row in self._rows(ORPHANS, ())]
+
+    def pending_marks(self) -> Mapping[str, int]:
+        """Each review that waits, and how many approvals it has."""
+        return {row["id"]: row["given"] for row in self._rows(MARKS, ())}
 
     def _review(self, row: dict[str, Any]) -> Review:
         given = self._rows("SELECT * FROM approvals WHERE review = ? ORDER BY n", (row["id"],))
@@ -193,10 +209,11 @@ class Store:
                 raise
 
 
-def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, Any], conflict: str = "") -> None:
-    """Insert a row; table, columns and conflict clause are written in this file, never given."""
+def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, Any], conflict: str = "") -> bool:
+    """Insert a row unless it conflicts; names and clauses are written in this file, never given."""
     columns, places = ", ".join(row), ", ".join(f":{name}" for name in row)
-    db.execute(f"INSERT INTO {table} ({columns}) VALUES ({places}) {conflict}", dict(row))  # noqa: S608
+    statement = f"INSERT INTO {table} ({columns}) VALUES ({places}) {conflict}"  # noqa: S608
+    return db.execute(statement, dict(row)).rowcount == 1
 
 
 def _migrate(db: sqlite3.Connection) -> None:

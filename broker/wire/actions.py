@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from broker.model import Statement, Verdict
+    from broker.model import Parameter, Statement, Verdict
 
 
 class Step(Enum):
@@ -18,15 +18,13 @@ class Step(Enum):
     BIND = "bind"
 
 
-@dataclass(frozen=True, slots=True)
-class ToServer:
+class ToServer(NamedTuple):
     """Send exactly this to the target: all of it was judged, or is ours."""
 
     data: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Deliver:
+class Deliver(NamedTuple):
     """Record `transcript`, then send `frames` to the client; both are masked already."""
 
     frames: bytes
@@ -46,10 +44,28 @@ class Judge:
 
 
 @dataclass(frozen=True, slots=True)
+class Situation:
+    """Where a statement that is held stands: what ran in its transaction before it, as (verdict,
+    text), None outside of one; and what is known of its values.
+    """
+
+    before: tuple[tuple[str, str], ...] | None = None
+    parameters: tuple[Parameter, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Refuse:
     """Put this refusal of our own on the record, then give it to `answer(ticket, ...)`."""
 
     ticket: int
+    statement: Statement
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Undo:
+    """Put on the record that this, which was let through, is undone; it is so only after."""
+
     statement: Statement
     verdict: Verdict
 
@@ -68,7 +84,12 @@ class CancelUpstream:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The target is ready for the next statement: a good moment to note counts."""
+    """The target is ready for the next statement: a good moment to note counts.
+
+    `idle`: no transaction is open.
+    """
+
+    idle: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +100,5 @@ class Close:
 
 
 Action: TypeAlias = (
-    ToServer | Deliver | Judge | Refuse | Withdraw | CancelUpstream | Settled | Close
+    ToServer | Deliver | Judge | Refuse | Undo | Withdraw | CancelUpstream | Settled | Close
 )

@@ -9,19 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from broker.errors import Denied, ProtocolError
-from broker.wire import messages, notices, transcript
+from broker.wire import bounds, messages, notices, transcript
 from broker.wire.actions import CancelUpstream, Deliver, Settled
+from broker.wire.bounds import Stage
 from broker.wire.ledger import Refusal, Sort
-from broker.wire.rows import read_cells, read_columns
+from broker.wire.rows import read_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from broker.ports import Mask
     from broker.wire.actions import Action
+    from broker.wire.bounds import Guard
     from broker.wire.ledger import Ledger, Owed, Result
     from broker.wire.messages import Message
-    from broker.wire.rows import RowMask
+    from broker.wire.rows import RowMask, RowPlan
 
 # When one of these changes, statements no longer mean what was judged.
 PINNED = frozenset(
@@ -35,7 +37,11 @@ PINNED = frozenset(
     }
 )
 
+PLANS = 64  # descriptions of results that are remembered
+NO_PATH = {"", '""'}  # then only pg_catalog's names mean anything without their schema
+
 _RESULT = "TnDCIsHdc"  # what a result is made of
+_STATES = frozenset({b"I", b"T", b"E"})  # idle, in a transaction, in a failed one
 _PLAIN = {"1": Sort.PARSE, "2": Sort.BIND, "3": Sort.CLOSE}
 
 
@@ -50,24 +56,45 @@ class Answers:
         pinned: Mapping[str, str],
         transcribe: bool,
         too_many_rows: Callable[[Refusal], None],
+        forward: Callable[[bytes, Owed], None],
     ) -> None:
         self._ledger = ledger
         self._mask = mask
         self._pinned = pinned
         self._transcribe = transcribe
         self._too_many_rows = too_many_rows
+        self._forward = forward
         self._frames = messages.Frames(messages.FROM_SERVER)
         self._copy: Mask | None = None
         self._shown = bytearray()
         self._told = bytearray()
+        self._plans: dict[tuple[bytes, bool], tuple[int, RowPlan, bytes]] = {}
         self._out: list[Action] = []
+        self._by_kind: Mapping[str, Callable[[Message], None]] = {
+            "T": self._columns,
+            "n": self._columns,
+            "t": self._parameters,
+            "D": self._row,
+            "C": self._completed,
+            "I": self._completed,
+            "s": self._completed,
+            "Z": self._ready,
+            "E": self._error,
+            "N": self._notice,
+            "A": self._notification,
+            "S": self._status,
+            "G": self._copy_in,
+            "H": self._copy_out,
+            "d": self._copy_data,
+            "c": self._copy_done,
+        }
         self.dying = False  # the server said a last word; it will close
 
     def feed(self, data: bytes) -> list[Action]:
         """Bytes of the server."""
         self._frames.feed(data)
         while True:
-            if self._unread_rows():
+            if self._frames.begins("D") and self._rows():
                 continue
             message = self._frames.next()
             if message is None:
@@ -94,28 +121,10 @@ class Answers:
             self._after_cut(head, kind)
         elif kind in _PLAIN:
             self._plain(message, _PLAIN[kind])
+        elif kind in self._by_kind:
+            self._by_kind[kind](message)
         else:
-            answer = {
-                "T": self._columns,
-                "n": self._columns,
-                "t": self._parameters,
-                "D": self._row,
-                "C": self._completed,
-                "I": self._completed,
-                "s": self._completed,
-                "Z": self._ready,
-                "E": self._error,
-                "N": self._notice,
-                "A": self._notification,
-                "S": self._status,
-                "G": self._copy_in,
-                "H": self._copy_out,
-                "d": self._copy_data,
-                "c": self._copy_done,
-            }.get(kind)
-            if answer is None:
-                raise self._unexpected(message)
-            answer(message)
+            raise self._unexpected(message)
 
     def _unexpected(self, message: Message) -> ProtocolError:
         head = self._ledger.head
@@ -138,6 +147,9 @@ class Answers:
 
     def _parameters(self, message: Message) -> None:
         self._head(message, Sort.DESCRIBE_STATEMENT)
+        body = messages.Body(message.body)
+        body.take(4 * body.counted())
+        body.end()
         self._deliver(message.frame)
 
     def _ready(self, message: Message) -> None:
@@ -147,18 +159,30 @@ class Answers:
         if head.refusal is not None and not head.told:
             raise self._unexpected(message)
         self._copy = None
-        self._ledger.ready(message.body.decode("latin-1"))
+        if message.body not in _STATES:
+            raise self._unexpected(message)
+        status = message.body.decode("ascii")
+        self._ledger.ready(status)
+        following = bounds.after(head, status)
+        if following is not None:
+            self._forward(*following)
+            return
         self._deliver(message.frame)
         self._flush()
-        self._out.append(Settled())
+        self._out.append(Settled(idle=message.body == b"I"))
 
     def _error(self, message: Message) -> None:
         fields = notices.read(message.body)
         self.dying = fields.get("V", fields.get("S")) in {b"FATAL", b"PANIC"}
         head = self._ledger.head
         self._copy = None
+        guard = None if head is None else head.guard
+        if guard is not None:
+            guard.failed = True
         if head is not None and head.told:
             pass  # the client was told our error for it already
+        elif guard is not None and guard.stage is Stage.ROLLBACK and not self.dying:
+            pass  # tried again
         elif head is not None and head.refusal is not None and _ours(head.refusal, fields):
             self._refuse(head, head.refusal)
         else:
@@ -190,45 +214,63 @@ class Answers:
             return
         result, told = self._result(head), b""
         result.plan = None
+        if head.guard is not None:
+            self._release(head.guard)
         if message.kind == "T":
-            columns = read_columns(message.body)
-            result.columns = len(columns)
-            result.plan = self._mask.plan(columns, tainted=result.terms.tainted)
-            told = transcript.row([column.name.encode() for column in columns])
+            described = self._described(message.frame, tainted=result.terms.tainted)
+            result.columns, result.plan, told = described
         if head.sort is Sort.DESCRIBE_PORTAL:
             self._ledger.done()
         if not head.hidden:
             self._deliver(message.frame, told)
 
-    def _unread_rows(self) -> bool:
-        """Relay rows that no mask can change as one piece, without reading them."""
+    def _described(self, frame: bytes, *, tainted: bool) -> tuple[int, RowPlan, bytes]:
+        """How many columns, how to mask them, and their names; drivers ask again and again."""
+        known = self._plans.get((frame, tainted))
+        if known is None:
+            columns = read_columns(frame[5:])
+            plan = self._mask.plan(columns, tainted=tainted)
+            told = transcript.row([column.name.encode() for column in columns])
+            known = len(columns), plan, told
+            if len(self._plans) >= PLANS:
+                self._plans.clear()
+            self._plans[frame, tainted] = known
+        return known
+
+    def _rows(self) -> bool:
+        """Take the rows that are here as one block: masked, told and delivered at once."""
         head = self._ledger.head
-        if self._transcribe or head is None or head.cut or head.refusal is not None:
+        if head is None or head.sort not in {Sort.QUERY, Sort.EXECUTE}:
+            return False
+        if head.cut or head.refusal is not None:
             return False
         result = self._result(head)
-        if head.sort not in {Sort.QUERY, Sort.EXECUTE} or result.plan is None or result.plan.active:
+        if result.plan is None:
             return False
         left = None
         if result.terms.max_rows is not None:
             left = max(0, result.terms.max_rows - result.rows)
-        count, data = self._frames.run("D", left)
+        count, block = self._frames.run("D", left)
         result.rows += count
-        self._shown += data
+        if count:
+            self._block(result.plan, result.columns, block)
         return bool(count)
 
+    def _block(self, plan: RowPlan, columns: int, block: bytes) -> None:
+        if plan.active:
+            block = plan.rows(block)
+        self._shown += block
+        if self._transcribe:
+            self._told += transcript.rows(block, columns)
+
     def _row(self, message: Message) -> None:
+        """A row that was not taken with its block: one too many, or one that nobody asked for."""
         head = self._head(message, Sort.QUERY, Sort.EXECUTE)
         result = self._result(head)
         if result.plan is None:
             raise self._unexpected(message)
-        if not self._within(head, result):
-            return
-        cells = read_cells(message.body, result.columns)
-        if result.plan.active:
-            cells = result.plan.apply(cells)
-        self._shown += messages.data_row(cells) if result.plan.active else message.frame
-        if self._transcribe:
-            self._told += transcript.row(cells)
+        if self._within(head, result):
+            self._block(result.plan, result.columns, message.frame)
 
     def _within(self, head: Owed, result: Result) -> bool:
         """Count one more row; one too many cuts the result off."""
@@ -259,17 +301,57 @@ class Answers:
 
     def _completed(self, message: Message) -> None:
         head = self._head(message, Sort.QUERY, Sort.EXECUTE)
+        if message.kind == "C" and message.body.find(0) != len(message.body) - 1:
+            raise self._unexpected(message)
         if head.sort is Sort.EXECUTE:
             self._ledger.done()
         else:
             head.result.plan = None
         told = transcript.tag(message.body) if message.kind == "C" else b""
-        self._deliver(message.frame, told)
+        if head.declares is not None and message.body == b"DECLARE CURSOR\0":
+            self._ledger.fetched.pop(head.declares, None)
+        undo = bounds.over(message.body, head.result)
+        if head.guard is not None and head.guard.stage is not Stage.RUN:
+            undo = None  # that is our own COMMIT
+        if undo is not None:
+            self._flush()
+            self._out.append(undo)
+        if head.guard is not None:
+            if undo is not None:
+                head.guard.refusal = bounds.refusal(undo)
+            self._guarded(head, head.guard, message, told)
+        elif undo is not None:
+            self._too_many_rows(bounds.refusal(undo))
+        else:
+            self._deliver(message.frame, told)
+
+    def _release(self, guard: Guard) -> None:
+        self._deliver(guard.kept, guard.told)
+        guard.kept = guard.told = b""
+
+    def _guarded(self, head: Owed, guard: Guard, message: Message, told: bytes) -> None:
+        """A bounded write has ended, or what we put around it."""
+        if guard.stage is Stage.RUN:
+            if guard.own:
+                self._release(guard)  # of a statement before it in the same text
+                guard.kept, guard.told = message.frame, told
+            elif guard.refusal is not None:
+                self._refuse(head, guard.refusal)
+            else:
+                self._deliver(message.frame, told)
+        elif guard.stage is Stage.ROLLBACK and guard.refusal is not None and not guard.said:
+            guard.said = True
+            self._refuse(head, guard.refusal)
+        elif guard.stage is Stage.COMMIT and message.body == b"COMMIT\0":
+            self._release(guard)
+        elif guard.stage is Stage.COMMIT:
+            raise self._unexpected(message)
 
     # -- COPY ------------------------------------------------------------------------------------
 
     def _copy_in(self, message: Message) -> None:
         self._head(message, Sort.QUERY, Sort.EXECUTE)
+        _copy_format(message)
         if not self._ledger.copies_in():
             msg = "COPY FROM STDIN cannot be followed by other messages in a pipeline"
             raise ProtocolError(msg)
@@ -277,7 +359,7 @@ class Answers:
 
     def _copy_out(self, message: Message) -> None:
         head = self._head(message, Sort.QUERY, Sort.EXECUTE)
-        if message.body[:1] != b"\0":
+        if _copy_format(message):
             text = "interlock: COPY in binary format cannot be masked; use the text format"
             self._cut(head, Refusal(notices.DENIED, text))
         elif self._result(head).terms.tainted:
@@ -328,13 +410,23 @@ class Answers:
 
     def _status(self, message: Message) -> None:
         body = messages.Body(message.body)
-        name, value = body.cstring().decode(), body.cstring().decode()
+        name, value = body.text(), body.text()
         body.end()
-        if name in PINNED and value != self._pinned.get(name, value):
+        moved = name in PINNED and value != self._pinned.get(name, value)
+        if moved and not (name == "search_path" and value in NO_PATH):
             msg = f"the pinned setting {name} was changed"
             raise Denied(msg)
-        shown = self._mask.text(value.encode()).decode()
+        shown = self._mask.text(value.encode()).decode("utf-8", "replace")
         self._deliver(messages.parameter_status(name, shown))
+
+
+def _copy_format(message: Message) -> int:
+    """0 for text, 1 for binary; the columns' own formats follow."""
+    body = messages.Body(message.body)
+    binary = body.take(1)[0]
+    body.take(2 * body.counted())
+    body.end()
+    return binary
 
 
 def _ours(refusal: Refusal, fields: notices.Fields) -> bool:

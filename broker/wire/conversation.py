@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from broker.wire import notices, situations
 from broker.wire.answers import PINNED, Answers
 from broker.wire.ledger import Ledger
 from broker.wire.requests import Requests
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from broker.model import Facts, Verdict
-    from broker.wire.actions import Action
+    from broker.wire.actions import Action, Situation
     from broker.wire.rows import RowMask
 
 
@@ -30,7 +31,7 @@ class Conversation:
     into words, `settings` are the server's reported settings at the start, `dbname` names the
     database in the transcript, or is None when nothing is to be transcribed. `closing` is what a
     console of ours adds to the end of a text; it is taken off again. `marker` is a secret of that
-    console that no text may hold.
+    console that no text may hold. `dumping` is for a client that calls itself pg_dump.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Conversation:
         dbname: str | None = None,
         closing: bytes = b"",
         marker: bytes = b"",
+        dumping: bool = False,
     ) -> None:
         self._ledger = Ledger()
         self._requests = Requests(
@@ -53,6 +55,7 @@ class Conversation:
             dbname=dbname,
             closing=closing,
             marker=marker,
+            dumping=dumping,
         )
         self._answers = Answers(
             self._ledger,
@@ -60,6 +63,7 @@ class Conversation:
             pinned={name: value for name, value in settings.items() if name in PINNED},
             transcribe=dbname is not None,
             too_many_rows=self._requests.too_many_rows,
+            forward=self._requests.follow,
         )
 
     @property
@@ -104,7 +108,22 @@ class Conversation:
 
     def cancel(self, ticket: int) -> list[Action]:
         """The client cancelled its waiting statement."""
-        return self._requests.cancel(ticket)
+        why = "canceling statement due to user request"
+        return self._requests.fail(ticket, notices.CANCELED, why)
+
+    @property
+    def failed(self) -> bool:
+        """Is the transaction a failed one, as far as the server has told?"""
+        return self._ledger.status == "E"
+
+    def situation(self) -> Situation:
+        """Where the statement that is held stands: for those who decide about it."""
+        return situations.situation(self._ledger, self._requests.held)
+
+    def aborted(self, ticket: int) -> list[Action]:
+        """What is held cannot run in its failed transaction: as the server would say."""
+        why = "current transaction is aborted, commands ignored until end of transaction block"
+        return self._requests.fail(ticket, notices.ABORTED, why)
 
     def cancelled(self) -> list[Action]:
         """The cancellation that `CancelUpstream` asked for was made."""

@@ -9,14 +9,25 @@ client's later messages read them. An error throws the expectations away.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from broker.model import Statement
+    from broker.wire.bounds import Guard
     from broker.wire.rows import RowPlan
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """What people let run: the statement with its values, by which rule and review."""
+
+    statement: Statement
+    rule: str
+    review: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +40,14 @@ class Terms:
     max_rows: int | None = None
     tainted: bool = False
     later: bool = False
+    max_affected: int | None = None
+    undo: bool = False  # it writes, so it must be undone when its rows are cut off
+    approved: Approved | None = None  # what `max_affected` was approved for
+
+    @property
+    def bounded(self) -> bool:
+        """May it have to be stopped or undone?"""
+        return self.max_rows is not None or self.max_affected is not None
 
 
 @dataclass(slots=True, eq=False)
@@ -36,8 +55,10 @@ class Prepared:
     """One statement that the server has parsed. `deferred`: each run needs its own approval."""
 
     text: str
+    words: frozenset[str]  # of commands that concern names and COPY
     terms: Terms = Terms()
     deferred: bool = False
+    types: tuple[int, ...] = ()  # of its values, as far as the client says
     void: bool = False  # SQL may have put something else behind its name
 
 
@@ -60,6 +81,7 @@ class Portal:
     shown: bytes = b""  # what the transcript says when it runs
     described: int = -1
     void: bool = False
+    word: str = "allow"  # the verdict on it, as people read it
 
 
 class Sort(Enum):
@@ -103,6 +125,8 @@ class Owed:
     barrier: bool = False  # nothing else goes to the server before this is answered
     cut: bool = False  # over its row bound: the rest is swallowed
     told: bool = False  # our error for it was delivered
+    guard: Guard | None = None  # of a bounded write
+    declares: str | None = None  # the cursor that begins with it
 
 
 T = TypeVar("T", Prepared, Portal)
@@ -135,6 +159,9 @@ class Names(Generic[T]):
                 value.void = True
 
 
+RAN = 50  # statements of a transaction that are remembered
+
+
 class Ledger:
     """The order of things between one client and one server."""
 
@@ -144,8 +171,11 @@ class Ledger:
         self.portals: Names[Portal] = Names()
         self.skipping = False  # after an error, until the client's next Sync
         self.copying_in = False
+        self.status = "I"  # of the transaction, as last told; "" when something has run since
         self.cancelling = 0  # cancel requests under way; one may hit what runs next
         self.epoch = 0  # counts what has run: a portal may have been changed by SQL since
+        self.fetched: dict[str, Result] = {}  # the latest slice of each cursor whose rows count
+        self.ran: deque[tuple[str, str]] = deque(maxlen=RAN)  # in this transaction: verdict, text
         self._all = Terms()  # the strictest of every statement so far
 
     @property
@@ -160,7 +190,15 @@ class Ledger:
 
     def result(self, terms: Terms) -> Result:
         """The rows of a statement that is about to run: what ran before it counts as of now."""
-        return Result(self._all if terms.later else terms)
+        return Result(replace(self._all, later=True) if terms.later else terms)
+
+    def carry(self, cursor: str, result: Result) -> None:
+        """Rows of one cursor count together, in however many slices they are fetched."""
+        earlier = [self.fetched.get(cursor)] if cursor else list(self.fetched.values())
+        portal = self.portals.find(cursor.encode())
+        earlier += [portal.result] if portal is not None and cursor else []
+        result.rows = max(result.rows, *(each.rows for each in earlier if each is not None), 0)
+        self.fetched[cursor] = result
 
     @property
     def head(self) -> Owed | None:
@@ -180,6 +218,8 @@ class Ledger:
     def expect(self, owed: Owed) -> None:
         """Something was sent that will be answered."""
         self.owed.append(owed)
+        if owed.sort is Sort.EXECUTE:
+            self.status = ""
         if owed.refusal is None:
             self._note(owed, known=False)
 
@@ -206,7 +246,9 @@ class Ledger:
         """The server is ready again: outside a transaction no portal lives on."""
         self.owed.popleft()
         self.copying_in = False
+        self.status = status
         if status == "I":
+            self.ran.clear()
             self.portals.known.clear()
             self._expect_again()
 

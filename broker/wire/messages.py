@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from broker.errors import ProtocolError
+from broker.rows import blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 _HEADER = struct.Struct(">BI")
 _INT16 = struct.Struct(">h")
 _INT32 = struct.Struct(">i")
+_KINDS = tuple(map(chr, range(256)))
 
 KIB, MIB = 1 << 10, 1 << 20
 NAME_LIMIT = 63  # bytes; the server cuts longer names, and two of them would be one
@@ -35,7 +36,9 @@ FROM_CLIENT: Mapping[int, int] = {
     ord("f"): 64 * KIB,  # CopyFail
 }
 FROM_SERVER: Mapping[int, int] = {
-    **{ord(kind): MIB for kind in "RKSZTtnsI123CGHWcAv"},
+    **{ord(kind): MIB for kind in "RKSTtCGHWAv"},
+    **{ord(kind): 0 for kind in "123nsIc"},  # the answers that say nothing but what they are
+    ord("Z"): 1,  # ReadyForQuery
     ord("D"): 64 * MIB,  # DataRow
     ord("d"): 64 * MIB,  # CopyData
     ord("V"): MIB,  # FunctionCallResponse
@@ -44,8 +47,7 @@ FROM_SERVER: Mapping[int, int] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One whole message as it came: `kind` is its type as one character, `frame` all its bytes."""
 
     kind: str
@@ -58,11 +60,14 @@ class Message:
 
 
 class Frames:
-    """Cuts one direction into messages; a length is checked before its bytes are waited for."""
+    """Cuts one direction into messages; a length is checked before its bytes are waited for.
+
+    What was fed is kept as it came, and copied only when a message is still incomplete.
+    """
 
     def __init__(self, limits: Mapping[int, int]) -> None:
         self._limits = limits
-        self._data = bytearray()
+        self._data: bytes | bytearray = b""
         self._at = 0
 
     @property
@@ -72,50 +77,55 @@ class Frames:
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes."""
-        del self._data[: self._at]
+        if self._at == len(self._data):
+            self._data = data
+        else:  # a growing message must not be copied again with each of its pieces
+            if not isinstance(self._data, bytearray):
+                self._data = bytearray(self._data)
+            del self._data[: self._at]
+            self._data += data
         self._at = 0
-        self._data += data
 
     def next(self) -> Message | None:
         """The next whole message, or None until more bytes come."""
-        start, end = self._at, self._end(self._at)
-        if end is None:
+        data, start = self._data, self._at
+        if len(data) - start < _HEADER.size:
+            self._check_kind(start)
+            return None
+        kind, length = _HEADER.unpack_from(data, start)
+        if not 4 <= length <= self._limits.get(kind, -1) + 4:
+            raise self._out_of_bounds(kind, length)
+        end = start + 1 + length
+        if end > len(data):
             return None
         self._at = end
-        return Message(chr(self._data[start]), self._cut(start, end))
+        part = data[start:end]
+        return Message(_KINDS[kind], part if type(part) is bytes else bytes(part))
+
+    def begins(self, kind: str) -> bool:
+        """Is this the type of what comes next, whole or not?"""
+        return self._at < len(self._data) and self._data[self._at] == ord(kind)
 
     def run(self, kind: str, at_most: int | None = None) -> tuple[int, bytes]:
         """As many whole messages of one type as are here, uncut: their number and their bytes."""
-        start, code, count = self._at, ord(kind), 0
-        while count != at_most and self.buffered and self._data[self._at] == code:
-            end = self._end(self._at)
-            if end is None:
-                break
-            self._at = end
-            count += 1
-        return count, self._cut(start, self._at)
+        start, code = self._at, ord(kind)
+        most = -1 if at_most is None else at_most
+        count, end = blocks.hop(self._data, start, code, most, self._limits[code])
+        self._at = end
+        return count, bytes(self._data[start:end])
 
-    def _cut(self, start: int, end: int) -> bytes:
-        with memoryview(self._data) as view:
-            return bytes(view[start:end])
+    def _check_kind(self, start: int) -> None:
+        """A type that is none is refused at its first byte."""
+        if start < len(self._data) and self._data[start] not in self._limits:
+            raise self._out_of_bounds(self._data[start], 0)
 
-    def _end(self, start: int) -> int | None:
-        """Where the message at `start` ends, or None while it is not whole."""
-        here = len(self._data) - start
-        if here == 0:
-            return None
-        limit = self._limits.get(self._data[start])
-        if limit is None:
-            msg = f"not a message of this protocol: type 0x{self._data[start]:02X}"
-            raise ProtocolError(msg)
-        if here < _HEADER.size:
-            return None
-        kind, length = _HEADER.unpack_from(self._data, start)
-        if length < 4 or length - 4 > limit:
-            msg = f"message {chr(kind)!r} of {length} bytes is out of bounds (at most {limit + 4})"
-            raise ProtocolError(msg)
-        end = start + 1 + int(length)
-        return end if end <= len(self._data) else None
+    def _out_of_bounds(self, kind: int, length: int) -> ProtocolError:
+        if kind not in self._limits:
+            return ProtocolError(f"not a message of this protocol: type 0x{kind:02X}")
+        most = self._limits[kind] + 4
+        return ProtocolError(
+            f"message {chr(kind)!r} of {length} bytes is out of bounds (at most {most})"
+        )
 
 
 class Body:
@@ -151,13 +161,17 @@ class Body:
         part, self._at = self._data[self._at : end], end + 1
         return part
 
+    def text(self) -> str:
+        """The same, as text."""
+        try:
+            return self.cstring().decode()
+        except UnicodeDecodeError as error:
+            msg = "a string in a message is not UTF-8"
+            raise ProtocolError(msg) from error
+
     def counted(self) -> int:
-        """A count of things to follow."""
-        count = self.int16()
-        if count < 0:
-            msg = "a message counts fewer than none"
-            raise ProtocolError(msg)
-        return count
+        """A count of things to follow: the server reads it without a sign."""
+        return int.from_bytes(self.take(2), "big")
 
     def value(self) -> bytes | None:
         """A length and so many bytes; -1 is NULL."""

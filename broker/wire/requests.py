@@ -7,35 +7,38 @@ failed transaction and the position in a pipeline are the server's own, not our 
 
 from __future__ import annotations
 
-import re
 from collections import deque
 from typing import TYPE_CHECKING
 
 from broker.errors import ProtocolError
 from broker.model import Answer, Language, Statement, Verdict
-from broker.wire import frontend, messages, notices, refusals, transcript
+from broker.wire import (
+    bounds,
+    cursors,
+    frontend,
+    messages,
+    notices,
+    pg_dump,
+    refusals,
+    situations,
+    transcript,
+    words,
+)
 from broker.wire.actions import Close, Deliver, Judge, Refuse, Step, ToServer, Withdraw
-from broker.wire.ledger import Ledger, Owed, Portal, Prepared, Sort, Terms
+from broker.wire.ledger import Ledger, Owed, Portal, Prepared, Sort
 from broker.wire.messages import Message
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from broker.model import Facts
     from broker.wire.actions import Action
-    from broker.wire.ledger import Refusal
+    from broker.wire.frontend import Bind
+    from broker.wire.ledger import Refusal, Terms
     from broker.wire.rows import RowMask
 
+SMALL = 4096  # bytes that are worth a copy to be sent together
 BACKLOG = 1 << 20  # bytes of the client that may wait here before it is no longer read
-
-# Keywords cannot be written with escapes, so a text without the word cannot hold the command.
-_PREPARE = re.compile(r"\bprepare\b", re.IGNORECASE)
-_EXECUTE = re.compile(r"\bexecute\b", re.IGNORECASE)
-_COPY = re.compile(r"\bcopy\b", re.IGNORECASE)
-_CURSOR = re.compile(r"\b(?:declare|close)\b", re.IGNORECASE)
-_NO_EXECUTE = "EXECUTE is not offered while a prepared statement needs approval for each run"
-# FETCH, EXECUTE, COMMIT with its deferred checks: they touch tables that they do not name.
-_LATER_READS = {"cursor", "execute", "other", "transaction"}
 
 
 class Requests:
@@ -51,9 +54,9 @@ class Requests:
         dbname: str | None,
         closing: bytes = b"",
         marker: bytes = b"",
+        dumping: bool = False,
     ) -> None:
-        self._ledger = ledger
-        self._mask = mask
+        self._dumping, self._ledger, self._mask = dumping, ledger, mask
         self._tainted = tainted
         self._say = say
         self._dbname = dbname  # None: no transcript
@@ -67,9 +70,16 @@ class Requests:
         self._held: tuple[Message, Sort, Statement] | None = None
         self._reviewed = False
         self._flushed = False
+        self._by_kind: Mapping[str, Callable[[Message], None]] = {
+            "Q": self._query,
+            "P": self._parse,
+            "B": self._bind,
+            "D": self._describe,
+            "E": self._execute,
+            "C": self._close,
+            "F": self._function_call,
+        }
         self.over = False
-
-    # -- what comes in ---------------------------------------------------------------------------
 
     @property
     def hungry(self) -> bool:
@@ -80,6 +90,11 @@ class Requests:
     def waiting(self) -> int | None:
         """The ticket that is being decided, if any."""
         return None if self._held is None else self._tickets
+
+    @property
+    def held(self) -> Message | None:
+        """The message that is being decided about, if any."""
+        return None if self._held is None else self._held[0]
 
     def feed(self, data: bytes) -> list[Action]:
         """Bytes of the client."""
@@ -115,7 +130,7 @@ class Requests:
         if message.kind in "dcf" and any(o.sort is Sort.EXECUTE for o in ledger.owed):
             # It may be data for a COPY whose beginning has not arrived: ask for it, and wait.
             if not self._flushed:
-                self._out.append(ToServer(messages.FLUSH))
+                self._send(messages.FLUSH)
             self._flushed = True
             return False
         self._flushed = False
@@ -132,27 +147,13 @@ class Requests:
         elif kind == "S":
             self._ledger.skipping = False
             self._forward(message.frame, Owed(Sort.SYNC))
+        elif not self._ledger.skipping and kind == "H":
+            self._send(message.frame)
         elif not self._ledger.skipping:
-            self._dispatch(kind, message)
-
-    def _dispatch(self, kind: str, message: Message) -> None:
-        if kind == "H":
-            self._out.append(ToServer(message.frame))
-            return
-        {
-            "Q": self._query,
-            "P": self._parse,
-            "B": self._bind,
-            "D": self._describe,
-            "E": self._execute,
-            "C": self._close,
-            "F": self._function_call,
-        }[kind](message)
+            self._by_kind[kind](message)
 
     def _goodbye(self) -> list[Action]:
-        out: list[Action] = []
-        if self._held is not None:
-            out.append(Withdraw(self._tickets))
+        out = [Withdraw(self._tickets)] if self._held is not None else []
         self.over, self._held = True, None
         return [*out, ToServer(messages.TERMINATE), Close()]
 
@@ -164,6 +165,10 @@ class Requests:
             # Our own console closed it: what is judged and sent is the person's text alone.
             text = text.removesuffix(self._closing)
             message = Message("Q", messages.query(text))
+        if self._dumping:
+            text, told = pg_dump.stand_in(text)
+            message = Message("Q", messages.query(text))
+            self._out.extend(told)
         if self._readable(message, Sort.QUERY, text):
             statement = Statement(Language.SQL, text.decode())
             self._ask(message, Sort.QUERY, statement, Step.QUERY)
@@ -183,25 +188,14 @@ class Requests:
             statement = Statement(Language.SQL, prepared.text, bind.values)
             self._ask(message, Sort.BIND, statement, Step.BIND)
         else:
-            self._bound(message, prepared, prepared.terms)
+            self._bound(message, bind, prepared, prepared.terms)
 
     def _readable(self, message: Message, sort: Sort, text: bytes) -> bool:
         """Do we and the server read the same? If not, it is refused."""
-        try:
-            decoded = text.decode()
-        except UnicodeDecodeError:
-            self._refuse(message, sort, text, "the statement is not UTF-8")
-            return False
-        if self._marker and self._marker in text:  # told without it: it must not get out
-            shown = text.replace(self._marker, b"[marker]")
-            self._refuse(message, sort, shown, "the text holds this console's own marker")
-        elif "\0" in decoded:
-            self._refuse(message, sort, text, "the statement holds a NUL byte")
-        elif _EXECUTE.search(decoded) and self._ledger.deferred:
-            self._refuse(message, sort, text, _NO_EXECUTE)
-        else:
-            return True
-        return False
+        wrong = words.unreadable(text, self._marker, lambda: self._ledger.deferred)
+        if wrong is not None:
+            self._refuse(message, sort, *wrong)
+        return wrong is None
 
     def _ask(self, message: Message, sort: Sort, statement: Statement, step: Step) -> None:
         self._hold(message, sort, statement)
@@ -232,6 +226,7 @@ class Requests:
         if verdict.answer is Answer.ALLOW:
             self._go(*held, verdict)
         else:
+            self._ledger.ran.append(("deny", held[2].text))
             code = notices.NOT_UNDERSTOOD if verdict.unparsable else notices.DENIED
             self._stand_in(held[0], held[1], code, self._say(verdict))
         return self.advance()
@@ -241,16 +236,15 @@ class Requests:
         held = self._take(ticket)
         if held is None:
             return []
-        self._parsed(held[0], Prepared(held[2].text, deferred=True))
+        text = held[2].text
+        self._parsed(held[0], Prepared(text, frontend.words(text), deferred=True))
         return self.advance()
 
-    def cancel(self, ticket: int) -> list[Action]:
-        """The client cancelled while its statement was held."""
+    def fail(self, ticket: int, code: str, text: str) -> list[Action]:
+        """What is held fails, with an error as the server would say it."""
         held = self._take(ticket)
-        if held is None:
-            return []
-        message = "canceling statement due to user request"
-        self._stand_in(held[0], held[1], notices.CANCELED, message)
+        if held is not None:
+            self._stand_in(held[0], held[1], code, text)
         return self.advance()
 
     def _take(self, ticket: int) -> tuple[Message, Sort, Statement] | None:
@@ -260,44 +254,46 @@ class Requests:
         return held
 
     def _go(self, message: Message, sort: Sort, statement: Statement, verdict: Verdict) -> None:
-        terms = self._terms(verdict)
+        tainted = self._tainted(verdict.facts)
+        terms = bounds.terms(verdict, statement, tainted=tainted)
+        self._ledger.note(terms)
         if sort is Sort.QUERY:
-            self._runs(statement.text)
+            self._runs(statement.text, frontend.words(statement.text), situations.word(verdict))
             if self._dbname is not None:
                 self._record(transcript.statement(self._dbname, statement.text))
-            owed = Owed(Sort.QUERY, result=self._ledger.result(terms), barrier=True)
-            self._forward(message.frame, owed)
+            first = bounds.first(self._ledger, message.frame, terms, statement.text)
+            if first is None:
+                self._stand_in(message, sort, notices.DENIED, f"interlock: {bounds.UNCLEAR}")
+            else:
+                self._forward(*first)
         elif sort is Sort.PARSE:
-            self._parsed(message, Prepared(statement.text, terms))
+            self._parsed(message, Prepared(statement.text, frontend.words(statement.text), terms))
         else:
-            name = frontend.read_bind(message.body).statement
-            prepared = self._ledger.statements.find(name)
+            bind = frontend.read_bind(message.body)
+            prepared = self._ledger.statements.find(bind.statement)
             if prepared is None:
                 msg = "a prepared statement vanished while it was approved"
                 raise ProtocolError(msg)
-            self._bound(message, prepared, terms)
+            self._bound(message, bind, prepared, terms, situations.word(verdict))
 
-    def _terms(self, verdict: Verdict) -> Terms:
-        later = not _LATER_READS.isdisjoint(verdict.facts.actions)
-        terms = Terms(verdict.max_rows, self._tainted(verdict.facts), later)
-        self._ledger.note(terms)
-        return terms
-
-    def _runs(self, text: str) -> None:
-        """This text runs next: what it may do to names behind our back is taken as done."""
+    def _runs(self, text: str, said: frozenset[str], word: str) -> None:
+        """This text runs next: what its words may do to names behind our back is taken as done."""
+        self._ledger.ran.append((word, text))
         self._ledger.epoch += 1
-        if _PREPARE.search(text):
+        if "prepare" in said:
             self._ledger.void_statements()
-        if _CURSOR.search(text):
+        if "declare" in said or "close" in said:
             self._ledger.void_portals()
 
     def _parsed(self, message: Message, prepared: Prepared) -> None:
-        name = frontend.read_parse(message.body).name
-        self._forward(message.frame, Owed(Sort.PARSE, name, prepared=prepared))
+        parse = frontend.read_parse(message.body)
+        prepared.types = parse.types
+        self._forward(message.frame, Owed(Sort.PARSE, parse.name, prepared=prepared))
 
-    def _bound(self, message: Message, prepared: Prepared, terms: Terms) -> None:
-        bind = frontend.read_bind(message.body)
-        portal = Portal(prepared, self._ledger.result(terms))
+    def _bound(
+        self, message: Message, bind: Bind, prepared: Prepared, terms: Terms, word: str = "allow"
+    ) -> None:
+        portal = Portal(prepared, self._ledger.result(terms), word=word)
         if self._dbname is not None:
             portal.shown = transcript.bound(self._dbname, prepared.text, bind)
         self._forward(message.frame, Owed(Sort.BIND, bind.portal, portal=portal))
@@ -326,22 +322,28 @@ class Requests:
             self._unknown(Owed(Sort.EXECUTE, name), "portal", name)
             return
         text = portal.prepared.text
-        if _EXECUTE.search(text) and self._ledger.deferred:  # prepared since this was
-            self._refuse(message, Sort.EXECUTE, text.encode(), _NO_EXECUTE)
+        said = portal.prepared.words
+        if "execute" in said and self._ledger.deferred:  # prepared since this was
+            self._refuse(message, Sort.EXECUTE, text.encode(), words.NO_EXECUTE)
+            return
+        if portal.result.terms.max_affected is not None and not frontend.runs_whole(message.body):
+            self._refuse(message, Sort.EXECUTE, text.encode(), bounds.IN_PARTS)
             return
         if portal.described != self._ledger.epoch:
             hidden = Owed(Sort.DESCRIBE_PORTAL, name, portal=portal, hidden=True)
             self._forward(messages.describe("P", name), hidden)
-        self._runs(text)
+        self._runs(text, said, portal.word)
         portal.described = self._ledger.epoch
         if portal.shown:
             self._record(portal.shown)
             portal.shown = b""
-        bounded = portal.result.terms.max_rows is not None or _COPY.search(text) is not None
+        cursors.go_on(self._ledger, text, portal.result, name)
+        bounded = portal.result.terms.bounded or "copy" in said
         owed = Owed(Sort.EXECUTE, name, portal=portal, result=portal.result, barrier=bounded)
+        cursors.begins(self._ledger, text, owed)
         self._forward(message.frame, owed)
         if bounded:  # we may have to stop it
-            self._out.append(ToServer(messages.FLUSH))  # its end must come before anything else
+            self._send(messages.FLUSH)  # its end must come before anything else
 
     def _close(self, message: Message) -> None:
         named = frontend.read_named(message.body)
@@ -359,13 +361,19 @@ class Requests:
             raise ProtocolError(msg)
         ends = message.kind in "cf"
         self._ledger.copying_in = not ends
-        self._out.append(ToServer(message.frame + (messages.FLUSH if ends else b"")))
-
-    # -- forwarding and standing in --------------------------------------------------------------
+        self._send(message.frame + (messages.FLUSH if ends else b""))
 
     def _forward(self, data: bytes, owed: Owed) -> None:
         self._ledger.expect(owed)
-        self._out.append(ToServer(data))
+        self._send(data)
+
+    def _send(self, data: bytes) -> None:
+        """Small messages in a row go out as one piece."""
+        last = self._out[-1] if self._out else None
+        if isinstance(last, ToServer) and len(last.data) + len(data) <= SMALL:
+            self._out[-1] = ToServer(last.data + data)
+        else:
+            self._out.append(ToServer(data))
 
     def _unknown(self, owed: Owed, what: str, name: bytes) -> None:
         code = notices.NO_PORTAL if what == "portal" else notices.NO_STATEMENT
@@ -389,7 +397,11 @@ class Requests:
     def too_many_rows(self, refusal: Refusal) -> None:
         """A limited Execute ended before it could be stopped: make the server fail after all."""
         self._replace(Owed(Sort.BIND, barrier=True), refusal.code, refusal.message)
-        self._out.append(ToServer(messages.FLUSH))
+        self._send(messages.FLUSH)
+
+    def follow(self, data: bytes, owed: Owed) -> None:
+        """A message of our own, before any other of the client."""
+        self._forward(data, owed)
 
     def _record(self, shown: bytes) -> None:
         self._out.append(Deliver(b"", self._told(shown)))

@@ -21,8 +21,8 @@ class RowPlan(Protocol):
     def active(self) -> bool:
         """Can any cell change? When not, rows are relayed unread."""
 
-    def apply(self, cells: list[bytes | None], /) -> list[bytes | None]:
-        """One row, masked."""
+    def rows(self, block: bytes, /) -> bytes:
+        """Whole DataRow messages, masked. ProtocolError when they are not what was described."""
 
 
 class RowMask(Protocol):

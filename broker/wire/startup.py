@@ -36,6 +36,7 @@ class Startup:
 
     settings: Mapping[str, str] = field(default_factory=dict)
     answer: bytes = b""
+    program: str = ""  # what the client calls itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +110,7 @@ def _startup(version: int, body: Body) -> Startup:
     if version != VERSION_3_0 or unknown:
         names = b"".join(cstring(name) for name in unknown)
         answer = frame("v", int32(VERSION_3_0) + int32(len(unknown)) + names)
-    return Startup(settings, answer)
+    return Startup(settings, answer, sent.get("application_name", ""))
 
 
 def _parameters(body: Body) -> dict[str, str]:

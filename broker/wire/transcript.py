@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from broker.rows import blocks
+from broker.rows.plain import CELL_LIMIT
 from broker.wire.notices import said
 
 if TYPE_CHECKING:
@@ -13,7 +16,6 @@ if TYPE_CHECKING:
     from broker.wire.notices import Fields
 
 END = b"\r\n"
-CELL_LIMIT = 1000  # characters of one cell; a recording is for reading, not a copy of the data
 
 
 def line(text: str) -> bytes:
@@ -39,6 +41,12 @@ def row(cells: Sequence[bytes | None]) -> bytes:
     return "\t".join(_visible(_cell(cell)) for cell in cells).encode() + END
 
 
+def rows(block: bytes, columns: int) -> bytes:
+    """The same of whole DataRow messages; ProtocolError when they are not that."""
+    return blocks.show(block, columns, _odd)
+
+
+@lru_cache(maxsize=256)
 def tag(body: bytes) -> bytes:
     """A command's own end: ``SELECT 3``."""
     return line(f"({body.rstrip(bytes(1)).decode('utf-8', 'replace')})")
@@ -47,6 +55,10 @@ def tag(body: bytes) -> bytes:
 def problem(fields: Fields) -> bytes:
     """An error or a notice."""
     return line(said(fields))
+
+
+def _odd(cell: bytes) -> bytes:
+    return _visible(_cell(cell)).encode()
 
 
 def _cell(cell: bytes | None) -> str:
@@ -60,4 +72,6 @@ def _cell(cell: bytes | None) -> str:
 
 
 def _visible(text: str) -> str:
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else f"⟨{ord(c):02X}⟩" for c in text)

@@ -11,11 +11,14 @@ from hypothesis import strategies as st
 
 from broker.errors import EvidenceFailure, ExitCode, Unparsable
 from broker.gate import Gate
-from broker.model import Answer, Language, Statement, Verdict
+from broker.model import Answer, Impact, Language, Statement, Verdict
 from tests.fakes import FakeAudit, FakeMask, FakeRecorder, FakeReviews, Journal, session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from broker.model import Session
+    from broker.ports import Notice
 
 ALLOW = Verdict(Answer.ALLOW, "reads", "may read")
 REVIEW = Verdict(Answer.REVIEW, "writes", "needs two eyes", approvers=("group:dba",))
@@ -60,6 +63,23 @@ async def test_judged_then_audited_then_marked() -> None:
     ]
 
 
+async def test_what_people_must_decide_is_not_on_the_record_before_they_did() -> None:
+    world = World(REVIEW)
+    verdict = world.gate.decide(SELECT)
+    assert verdict.answer is Answer.REVIEW
+    assert world.journal.happened == ["judge: asked"]
+    answer = await world.gate.review(SELECT, verdict)
+    assert answer.answer is Answer.ALLOW
+    assert world.journal.happened[-2:] == ["audit: statement.judged", "recorder: marker allow r"]
+
+
+@pytest.mark.parametrize("verdict", [ALLOW, DENY])
+def test_what_a_rule_decides_is_final_at_once(verdict: Verdict) -> None:
+    world = World(verdict)
+    assert world.gate.decide(SELECT) == verdict
+    assert world.journal.happened[1:2] == ["audit: statement.judged"]
+
+
 async def test_a_review_is_asked_before_it_is_audited_as_allowed() -> None:
     world = World(REVIEW)
     told: list[str] = []
@@ -77,6 +97,61 @@ async def test_a_review_is_asked_before_it_is_audited_as_allowed() -> None:
     ]
 
 
+async def test_what_it_would_touch_is_found_out_before_anyone_is_asked() -> None:
+    world = World(REVIEW)
+
+    async def survey(_statement: Statement, verdict: Verdict) -> Verdict:
+        world.journal.note("survey", "made")
+        return replace(verdict, impact=Impact(estimate=3))
+
+    await world.gate.admit(SELECT, survey=survey)
+    assert world.journal.happened[:3] == ["judge: asked", "survey: made", "review: asked"]
+
+
+async def test_a_survey_may_refuse_and_then_nobody_is_asked() -> None:
+    world = World(REVIEW)
+
+    async def survey(_statement: Statement, verdict: Verdict) -> Verdict:
+        return replace(verdict, answer=Answer.DENY, reason="it cannot be bounded")
+
+    verdict = await world.gate.admit(SELECT, survey=survey)
+    assert (verdict.answer, verdict.reason) == (Answer.DENY, "it cannot be bounded")
+    assert world.journal.happened == [
+        "judge: asked",
+        "audit: statement.judged",
+        "recorder: marker deny writes",
+    ]
+
+
+@pytest.mark.parametrize("error", [True, False])
+async def test_a_survey_that_fails_or_allows_shuts_the_gate(error: bool) -> None:
+    world = World(REVIEW)
+
+    async def survey(_statement: Statement, verdict: Verdict) -> Verdict:
+        if error:
+            raise ValueError
+        return replace(verdict, answer=Answer.ALLOW)
+
+    with pytest.raises(EvidenceFailure):
+        await world.gate.admit(SELECT, survey=survey)
+    with pytest.raises(EvidenceFailure):
+        await world.gate.admit(SELECT)
+    assert "review: asked" not in world.journal.happened
+
+
+@pytest.mark.parametrize(
+    ("verdict", "routine"), [(ALLOW, [True]), (DENY, [False]), (REVIEW, [False, False, False])]
+)
+async def test_only_what_a_rule_allowed_by_itself_does_not_wait_for_the_disk(
+    verdict: Verdict, routine: list[bool]
+) -> None:
+    world = World(verdict)
+    await world.gate.admit(SELECT)
+    assert world.recorder.routine == routine
+    world.gate.count({"email": 2})
+    assert world.recorder.routine == [*routine, False]
+
+
 async def test_an_approval_under_other_rules_is_worth_nothing() -> None:
     world = World(replace(REVIEW, config="old"))
 
@@ -87,6 +162,31 @@ async def test_an_approval_under_other_rules_is_worth_nothing() -> None:
     assert verdict.answer is Answer.DENY
     assert world.gate.refusal_code == ExitCode.TRY_LATER
     assert "the rules changed" in verdict.reason
+
+
+class Nobody(FakeReviews):
+    """There is nobody who could be asked."""
+
+    async def ask(
+        self, session: Session, statement: Statement, verdict: Verdict, notice: Notice
+    ) -> Verdict:
+        """Refuse before a review is made."""
+        return replace(verdict, answer=Answer.DENY, reason="nobody can be asked", expired=True)
+
+
+async def test_a_review_that_was_never_asked_is_a_refusal_and_no_more() -> None:
+    world = World(REVIEW)
+    world.gate._reviews = Nobody(world.journal)
+    verdict = await world.gate.admit(SELECT, pytest.fail)  # type: ignore[arg-type]
+    assert (verdict.answer, verdict.review) == (Answer.DENY, None)
+    assert world.gate.refusal_code == ExitCode.TRY_LATER
+    assert world.journal.happened == [
+        "judge: asked",
+        "audit: statement.judged",
+        "recorder: marker deny writes",
+    ]
+    world.verdict = ALLOW
+    assert (await world.gate.admit(SELECT)).answer is Answer.ALLOW
 
 
 async def test_what_is_audited_is_redacted_and_the_digest_is_of_the_exact_text() -> None:

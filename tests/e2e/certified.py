@@ -73,13 +73,13 @@ class Door:
     ) -> Ran:
         """A stock ssh with one key (and its certificate, when there is one) and nothing else."""
         given_options = [
+            *options.split(),  # the first one counts
             f"UserKnownHostsFile={self.folder / 'known_hosts'}",
             "GlobalKnownHostsFile=/dev/null",
             "StrictHostKeyChecking=yes",
             "BatchMode=yes",
             "IdentitiesOnly=yes",
             "IdentityAgent=none",
-            *options.split(),
         ]
         argv = ["ssh", "-F", "none", "-p", str(self.broker.port), "-i", str(self.folder / key)]
         argv += [word for option in given_options for word in ("-o", option)]

@@ -133,6 +133,7 @@ def test_explain_asks_the_rules_and_no_secret(
     ran = run(sample, "explain", "--as", who, "--target", target, "-", given=statement)
     assert ran.returncode == 0, ran.stderr
     assert ran.stdout.startswith(f"verdict  {verdict}\nrule     {rule}\nwhy      ")
+    assert ("judged by its text alone" in ran.stderr) is (target == "orders")
 
 
 def test_a_port_that_is_taken_is_a_sentence(sample: Path) -> None:

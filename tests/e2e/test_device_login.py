@@ -10,6 +10,7 @@ import selectors
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,6 @@ from tests.fixtures.log_entries import entries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from tests.fixtures.oidc_provider import CertifiedProvider
 
@@ -55,7 +55,9 @@ class Door:
         said = until(self.broker.stderr, rb"listening on \S+\n")
         self.port = said.rsplit(b":", 1)[1].decode().strip()
 
-    def log_in(self, keyboard: int, *words: str) -> subprocess.Popen[bytes]:
+    def log_in(
+        self, keyboard: int, *words: str, flags: tuple[str, ...] = ()
+    ) -> subprocess.Popen[bytes]:
         """A stock ssh whose standard output is the certificate's file."""
         options = {
             "BatchMode": "yes",
@@ -69,7 +71,7 @@ class Door:
             argv += ["-o", f"{name}={value}"]
         with self.certificate.open("wb") as certificate:
             return subprocess.Popen(
-                [*argv, "login@127.0.0.1", *words],
+                [*argv, *flags, "login@127.0.0.1", *words],
                 stdin=keyboard,
                 stdout=certificate,
                 stderr=subprocess.PIPE,
@@ -134,6 +136,44 @@ def test_without_a_keyboard_and_with_the_issuers_name_it_is_the_same(
     assert door.certificate.read_bytes() == b""
     refused = [entry for entry in entries(door.folder / "state" / "log") if "refused" in str(entry)]
     assert "SHA256:" in str(refused)
+
+
+@pytest.mark.parametrize(
+    ("holds", "words"),
+    [("", ()), ("", ("-T",)), ("", ("-n",)), ("\n  \n", ()), (None, ())],
+    ids=["empty file", "no terminal", "ssh -n", "blank lines", "/dev/null"],
+)
+def test_a_token_that_is_missing_is_a_sentence_at_once_and_no_wait_for_a_person(
+    door: Door, holds: str | None, words: tuple[str, ...]
+) -> None:
+    file = door.folder / "token"
+    file.write_text(holds or "")
+    with (
+        (file if holds is not None else Path(os.devnull)).open() as given,
+        ended(door.log_in(given.fileno(), flags=words)) as ssh,
+    ):
+        shown = until(ssh.stderr, rb"\n").decode()
+        assert ssh.wait(PATIENCE) == 64
+    assert shown == (
+        "interlock: there was no ID token on standard input; send an ID token on standard input: "
+        "ssh login@THIS-HOST < id-token > KEYFILE-cert.pub - or name the issuer to log in by "
+        "browser: ssh login@THIS-HOST corp\n"
+    )
+    assert door.certificate.read_bytes() == b""
+
+
+def test_a_token_may_come_late_and_in_parts(
+    door: Door, certified_provider: CertifiedProvider
+) -> None:
+    token = asyncio.run(certified_provider.id_token("alice")).encode()
+    with ended(door.log_in(subprocess.PIPE)) as ssh:
+        assert ssh.stdin is not None
+        for part in (token[:100], token[100:], b"\n"):
+            ssh.stdin.write(part)
+            ssh.stdin.flush()
+        ssh.stdin.close()
+        until(ssh.stderr, rb"you are human:alice@example.com@corp")
+        assert ssh.wait(PATIENCE) == 0
 
 
 def test_ctrl_c_gives_up_at_once(door: Door, keyboard: tuple[int, int]) -> None:

@@ -89,15 +89,15 @@ def test_a_plain_key_is_not_enough_for_a_target(demo: Demo) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
-        (("nowhere@agent", "ls"), 64, "there is no target 'nowhere'"),
-        (("orders@approver", "SELECT 1"), 77, "no rule lets you reach orders"),
+        (("nowhere@agent", "ls"), 77, "no rule lets you reach 'nowhere'. Your targets: "),
+        (("orders@approver", "SELECT 1"), 77, "no rule lets you reach 'orders'. Your targets: "),
         (("-s", "orders@agent", "sftp"), 64, "no file transfer"),
         (("broker@agent", "frobnicate"), 64, "The verbs are"),
         (("broker@agent",), 64, "say what you want"),
         (("approvals@approver",), 64, "needs a terminal"),
         (("broker@agent", "show zzzz"), 64, "there is no review"),
         (("broker@agent", "play zzzz"), 64, "there is no session"),
-        (("broker@agent", "check nowhere 'SELECT 1'"), 64, "there is no target"),
+        (("broker@agent", "check nowhere 'SELECT 1'"), 77, "no rule lets you reach 'nowhere'"),
         (("orders@agent", "SELEC 1"), 65, "not understood"),
     ],
 )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import threading
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -30,6 +32,12 @@ class Bench:
     root: Path
     now: float = 100.0
     chunks: list[tuple[int, int, int, str]] = field(default_factory=list)
+
+    @staticmethod
+    def settled(writer: Writer) -> None:
+        """Return once the background has synced what it was asked to."""
+        while writer._file._asked or writer._file._busy.locked():
+            os.sched_yield()
 
     def create(self, session_id: str = "s1") -> Writer:
         return Writer.create(
@@ -107,32 +115,136 @@ def test_a_quiet_session_is_still_chunked_by_the_tick(bench: Bench) -> None:
     assert len(bench.chunks) == 1
     bench.now += 10
     writer.tick()
+    bench.settled(writer)
+    writer.tick()
+    assert len(bench.chunks) == 2
     bench.now += 10
+    writer.tick()
+    bench.settled(writer)
     writer.tick()
     assert len(bench.chunks) == 2
 
 
-def test_markers_are_synced_at_once_and_the_rest_once_a_second(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+@dataclass
+class Disk:
+    """The disk under a writer: it notes each sync, by whom, and can be held up, or broken."""
+
+    synced: list[str] = field(default_factory=list)
+    going: threading.Event = field(default_factory=threading.Event)
+    begun: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    running: int = 0
+    most: int = 0
+    broken: bool = False
+
+    def sync(self, descriptor: int) -> None:
+        self.synced.append(threading.current_thread().name)
+        self.running += 1
+        self.most = max(self.most, self.running)
+        self.begun.release()
+        try:
+            assert self.going.wait(10)
+            if self.broken:
+                raise OSError(errno.EIO, "Input/output error")
+            self.real(descriptor)
+        finally:
+            self.running -= 1
+
+    def __post_init__(self) -> None:
+        self.real = os.fdatasync
+        self.going.set()
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
+    made = Disk()
+    monkeypatch.setattr(os, "fdatasync", made.sync)
+    return made
+
+
+def test_markers_are_synced_before_they_return_and_the_rest_once_a_second(
+    bench: Bench, disk: Disk
 ) -> None:
-    synced: list[int] = []
-    real = os.fdatasync
-
-    def syncing(descriptor: int) -> None:
-        synced.append(descriptor)
-        real(descriptor)
-
-    monkeypatch.setattr(os, "fdatasync", syncing)
     writer = bench.create()
-    before = len(synced)
+    mine = threading.current_thread().name
+    assert disk.synced == [mine]
     writer.output(b"a")
     writer.output(b"b")
-    assert len(synced) == before
+    assert disk.synced == [mine]
     writer.marker("m")
-    assert len(synced) == before + 1
+    assert disk.synced == [mine, mine]
     bench.now += 1
     writer.output(b"c")
-    assert len(synced) == before + 2
+    bench.settled(writer)
+    assert disk.synced == [mine, mine, "syncing"]
+    writer.close("ended", 0)
+
+
+def test_routine_markers_wait_for_no_disk_and_share_the_next_sync(bench: Bench, disk: Disk) -> None:
+    writer = bench.create()
+    disk.going.clear()
+    begun = len(disk.synced)
+    for number in range(50):
+        writer.marker(f"allow r: {number}", routine=True)
+        assert f'"allow r: {number}"' in writer.path.read_text()
+    assert writer._file.synced < writer._file.written
+    disk.going.set()
+    bench.settled(writer)
+    assert writer._file.synced == writer._file.written
+    assert 1 <= len(disk.synced) - begun <= 2
+    assert disk.most == 1
+    writer.close("ended", 0)
+
+
+def test_a_marker_that_counts_waits_for_the_sync_under_way_and_makes_its_own(
+    bench: Bench, disk: Disk
+) -> None:
+    writer = bench.create()
+    assert disk.begun.acquire(timeout=10)
+    disk.going.clear()
+    writer.marker("allow r: 1", routine=True)
+    assert disk.begun.acquire(timeout=10)
+    threading.Timer(0.01, disk.going.set).start()
+    writer.marker("deny r: 2")
+    assert writer._file.synced == writer._file.written
+    assert disk.most == 1
+    writer.close("ended", 0)
+
+
+def test_no_chunk_is_told_before_it_is_on_disk(bench: Bench, disk: Disk) -> None:
+    writer = bench.create()
+    disk.going.clear()
+    writer.output(b"x" * CHUNK_BYTES)
+    writer.output(b"y")
+    assert len(bench.chunks) == 1
+    disk.going.set()
+    bench.settled(writer)
+    writer.output(b"z")
+    assert len(bench.chunks) == 2
+    writer.close("ended", 0)
+    assert len(bench.chunks) == 3
+
+
+def test_a_sync_that_fails_in_the_background_shuts_the_recording(bench: Bench, disk: Disk) -> None:
+    writer = bench.create()
+    disk.broken = True
+    writer.marker("allow r: 1", routine=True)
+    bench.settled(writer)
+    disk.broken = False
+    size = writer.path.stat().st_size
+    with pytest.raises(RecordingFailed, match="cannot be written"):
+        writer.output(b"the answer")
+    with pytest.raises(RecordingFailed, match="closed"):
+        writer.marker("m")
+    assert writer.path.stat().st_size == size
+
+
+def test_a_quiet_session_hears_of_it_by_the_tick(bench: Bench, disk: Disk) -> None:
+    writer = bench.create()
+    disk.broken = True
+    writer.marker("allow r: 1", routine=True)
+    bench.settled(writer)
+    with pytest.raises(RecordingFailed):
+        writer.tick()
 
 
 def test_file_and_folders_are_the_owners_alone_and_never_overwritten(bench: Bench) -> None:
@@ -177,7 +289,7 @@ def test_a_full_disk_is_an_answer_and_nothing_follows_half_a_line(bench: Bench) 
 
 def test_a_closed_descriptor_is_an_answer(bench: Bench) -> None:
     writer = bench.create()
-    os.close(writer._fd)
+    os.close(writer._file._fd)
     with pytest.raises(RecordingFailed):
         writer.marker("m")
     writer.abandon()
@@ -193,6 +305,8 @@ def test_when_the_log_refuses_a_chunk_the_recording_ends(bench: Bench) -> None:
     writer = bench.create()
     writer._on_chunk = refuse
     bench.now += 10
+    writer.output(b"x")
+    bench.settled(writer)
     with pytest.raises(LookupError):
         writer.output(b"x")
     with pytest.raises(RecordingFailed):

@@ -11,7 +11,9 @@ from broker.control.client import (
     Approval,
     Changed,
     Clock,
+    DryRun,
     Hello,
+    Impact,
     LinkLost,
     Page,
     Refused,
@@ -24,6 +26,14 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from broker.control.client import ControlError, Push
+
+IMPACT = Impact(
+    rows=3,
+    unknown="",
+    sizes=("public.refunds: about 1,204 rows, 96 kB",),
+    before=None,
+    max_affected=14,
+)
 
 NOON = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 BOB = "human:bob@example.com@corp"
@@ -176,6 +186,15 @@ class FakeControl:
     async def deny(self, review: str, digest: str, reason: str = "") -> Review:
         """See Control."""
         return self._answer("deny", review, digest, reason)
+
+    async def dry_run(self, review: str) -> Review:
+        """See Control; three rows."""
+        self._may()
+        self.calls.append(("dry-run", review))
+        found = next(known for known in self.waits if known.id == review)
+        tried = replace(found, dry_run=DryRun(BOB, "2026-01-01T12:00:00Z", 3, ""))
+        self.waits[self.waits.index(found)] = tried
+        return tried
 
     async def sessions(self) -> tuple[SessionLine, ...]:
         """See Control."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from broker.control.client import Page
 from recordings.asciicast import Event
-from tests.tui.fake_control import AGENT, command, review, session
+from tests.tui.fake_control import AGENT, IMPACT, command, review, session
 from tests.tui.screen import matches, shown, until_shown
 from tests.tui.test_text import HOSTILE
 
@@ -27,6 +28,23 @@ async def test_the_queue(desk: Desk) -> None:
 async def test_the_queue_on_a_wide_terminal(desk: Desk) -> None:
     async with desk(review(), command(), size=(120, 40)) as at:
         matches("queue-120x40", shown(at.app))
+
+
+async def test_what_it_would_touch(desk: Desk) -> None:
+    """All that decides is on the first screen at 80x24: how many, at most, in which transaction."""
+    ran = ("allow  BEGIN", "review 11aa approved  UPDATE refunds SET status = 'dup' WHERE id = 3")
+    one = review(
+        statement="DELETE FROM refunds WHERE order_id = $1 AND status = $2",
+        formatted="DELETE FROM refunds\nWHERE order_id = $1\n  AND status = $2",
+        values=("84021", "dup"),
+        types=("int4", None),
+        impact=replace(IMPACT, before=ran),
+    )
+    async with desk(one, command()) as at:
+        matches("impact-80x24", shown(at.app))
+        await at.press("e")
+        await until_shown(at.pilot, "exactly 3 in a dry run")
+        assert at.control.calls == [("dry-run", "7f3a")]
 
 
 async def test_a_command(desk: Desk) -> None:

@@ -177,6 +177,29 @@ class Approvals(Screen[None]):
             unseen = self.query_one(Statement).unseen
             self._ask(review, Confirm(review, unseen))
 
+    def action_dry_run(self) -> None:
+        """Have it counted, without keeping what it does."""
+        if (review := self._to_answer()) is None:
+            return
+        if review.language != "sql":
+            self.say("only statements on a database can be tried out", theme.WARNING)
+            return
+        self.say(f"dry run of {review.id}: at most 5 seconds")
+        self._dry_run(review.id)
+
+    @work(group="dry-run", exclusive=True, exit_on_error=True)
+    async def _dry_run(self, review: str) -> None:
+        try:
+            tried = (await self._control.dry_run(review)).dry_run
+        except ControlError as error:
+            self.say(str(error), theme.BAD)
+        else:
+            if tried is not None and tried.rows is not None:
+                self.say(f"dry run of {review}: exactly {tried.rows} rows, rolled back")
+            elif tried is not None:
+                self.say(f"no dry run of {review}: {tried.why_not}", theme.WARNING)
+        self.reload()
+
     def action_deny(self) -> None:
         """Ask for the reason, then refuse it."""
         if (review := self._to_answer()) is not None:
@@ -254,7 +277,9 @@ class Approvals(Screen[None]):
 
     def _applies(self, key: str) -> bool:
         review = self.queue.focused
-        if key in ("approve", "deny"):
+        if key == "dry-run" and (review is None or review.language != "sql"):
+            return False
+        if key in ("approve", "deny", "dry-run"):
             live = self._link.state is State.LIVE
             return review is not None and review.can_answer and live
         return review is not None or key not in ("exact", "page-down")

@@ -23,9 +23,11 @@ def card(review: Review, now: datetime | None, width: int) -> Content:
     """The card. Each line is cut to `width`; nothing a statement says can make another line."""
     rows = [
         ("who", _who(review)),
+        *([("claims", _claims(review))] if review.claims else []),
         ("where", _where(review)),
         ("why", text.safe(f'"{review.why}"') if review.why else text.safe("not said")),
         ("does", _does(review)),
+        *([("rows", _rows(review))] if review.impact is not None else []),
         ("rule", _rule(review, now)),
         ("", text.safe(review.reason, theme.QUIET)),
     ]
@@ -35,7 +37,13 @@ def card(review: Review, now: datetime | None, width: int) -> Content:
 
 
 def before(review: Review, width: int) -> Content:
-    """What came before it in the same session."""
+    """What came before it in the same transaction, or else in the same session."""
+    impact = review.impact
+    if impact is not None and impact.before is not None:
+        count = len(impact.before)
+        told = "nothing yet" if not count else f"{count} before it, below the statement"
+        shown = text.safe(f"in a transaction: {told}", theme.WARNING if count else "")
+        return text.cut(_labelled("before", shown), width)
     earlier = text.joined([text.safe(one) for one in review.before], " · ")
     return text.cut(_labelled("before", earlier if review.before else text.safe("nothing")), width)
 
@@ -77,6 +85,11 @@ def _who(review: Review) -> Content:
     return text.joined(parts, "   ")
 
 
+def _claims(review: Review) -> Content:
+    """What the issuer proved besides, such as the run of a job."""
+    return text.joined([text.safe(f"{name} {value}") for name, value in review.claims], "   ")
+
+
 def _where(review: Review) -> Content:
     parts = [text.safe(review.target, theme.STRONG)]
     if review.cwd:
@@ -90,6 +103,28 @@ def _does(review: Review) -> Content:
         on = f" on {', '.join(review.tables)}" if review.tables else ""
         return text.safe(f"{verbs(review)}{on}", theme.STRONG)
     return text.safe("; ".join(review.commands) or verbs(review), theme.STRONG)
+
+
+def _rows(review: Review) -> Content:
+    """How much it would touch; what decides comes first, for the line is cut."""
+    impact, trial = review.impact, review.dry_run
+    if impact is None:
+        return text.EMPTY
+    exact = trial.rows if trial is not None else None
+    if exact is not None:
+        parts = [text.safe(f"exactly {exact} in a dry run", theme.STRONG)]
+    elif impact.rows is not None:
+        parts = [text.safe(f"about {impact.rows}", theme.STRONG)]
+    else:
+        parts = [text.safe("not estimated", theme.WARNING)]
+    if impact.max_affected is not None:
+        parts.append(text.safe(f"undone beyond {impact.max_affected}"))
+    if trial is not None and trial.why_not:
+        parts.append(text.safe(f"no dry run: {trial.why_not}", theme.WARNING))
+    elif exact is None and impact.unknown:
+        parts.append(text.safe(impact.unknown))
+    parts += [text.safe(size, theme.QUIET) for size in impact.sizes]
+    return text.joined(parts, "   ")
 
 
 def _rule(review: Review, now: datetime | None) -> Content:

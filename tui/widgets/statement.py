@@ -25,7 +25,7 @@ class Statement(Vertical):
         super().__init__(id="statement")
         self._review: Review | None = None
         self._exact = False
-        self._folded: tuple[str, bool, int] | None = None
+        self._folded: tuple[object, ...] | None = None
         self._seen: set[tuple[str, bool]] = set()  # (digest, exact) of what was looked at whole
 
     def compose(self) -> ComposeResult:
@@ -73,7 +73,7 @@ class Statement(Vertical):
         rows = self.query_one(Rows)
         if self._review is None or not rows.size.width:
             return
-        folded = (self._review.digest, self._exact, rows.size.width)
+        folded = _form(self._review, exact=self._exact, width=rows.size.width)
         if folded != self._folded:
             self._folded = folded
             rows.show(_rows(self._review, exact=self._exact, width=rows.size.width))
@@ -83,7 +83,7 @@ class Statement(Vertical):
         review = self._review
         if review is None or not rows.size.height or self._folded is None:
             return
-        current = (review.digest, self._exact, rows.size.width) == self._folded
+        current = _form(review, exact=self._exact, width=rows.size.width) == self._folded
         if current and not rows.below:
             self._seen.add((review.digest, self._exact))
         width = self.size.width
@@ -93,11 +93,32 @@ class Statement(Vertical):
         self.query_one("#unseen", Plain).show(text.rule(text.safe(below, theme.STRONG), width))
 
 
+def _form(review: Review, *, exact: bool, width: int) -> tuple[object, ...]:
+    """All that the rows are made of."""
+    return (review.digest, exact, width, review.impact, review.dry_run)
+
+
 def _rows(review: Review, *, exact: bool, width: int) -> list[Content]:
     shown = review.statement if exact or review.formatted is None else review.formatted
     bold = [*review.actions, *(table.rpartition(".")[2] for table in review.tables)]
     rows = text.numbered(shown, width, bold)
     for number, value in enumerate(review.values, start=1):
         shown = "NULL" if value is None else f"'{value}'"
-        rows += text.labelled(f"${number}", shown, width)
+        known = review.types[number - 1] if number <= len(review.types) else None
+        rows += text.labelled(f"${number}", f"{shown} {known}" if known else shown, width)
+    return rows + _around(review, width)
+
+
+def _around(review: Review, width: int) -> list[Content]:
+    """What ran before it in its transaction, and what is known of its tables, whole."""
+    impact, trial = review.impact, review.dry_run
+    if impact is None:
+        return []
+    rows: list[Content] = []
+    for line in impact.before or ():
+        rows += text.labelled("tx", line, width)
+    whys = [f"not estimated: {impact.unknown}"] if impact.unknown else []
+    whys += [f"no dry run: {trial.why_not}"] if trial is not None and trial.why_not else []
+    for line in (*impact.sizes, *whys):
+        rows += text.labelled("~", line, width)
     return rows

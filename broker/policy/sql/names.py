@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from broker.policy.sql.catalogue import (
+from broker.policy.sql.builtin import (
     CATALOGUE,
     HARMLESS_FUNCTIONS,
     HARMLESS_VOLATILE,
@@ -64,10 +64,10 @@ def is_open(schema: str, name: str) -> bool:
 
 def function(parts: Sequence[str]) -> tuple[str, bool]:
     """The name of a function as rules write it, and whether calling it is harmless."""
-    schema, name = parts[:-1], parts[-1]
-    if not schema or schema == ["pg_catalog"]:
+    schema, name = tuple(parts[:-1]), parts[-1]
+    if not schema or schema == ("pg_catalog",):
         return dotted(name), name in HARMLESS
-    if schema == ["information_schema"]:
+    if schema == ("information_schema",):
         return dotted(name), name in INFORMATION_FUNCTIONS
     return dotted(*parts), False
 

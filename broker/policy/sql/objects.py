@@ -24,12 +24,51 @@ def _named(action: str, noun: str, key: str, *, explicit: bool = True) -> Handle
 
 def _create_schema(walk: Walk, body: Node, context: Context) -> None:
     elements = bool(body.get("schemaElts"))  # their unqualified names are of the new schema
-    walk.about("create", f"schema {body.get('schemaname', '?')}", explicit=elements)
-    walk.children(body, context.within("create"))
+    schema = body.get("schemaname", body.get("authrole", {}).get("rolename", "?"))
+    walk.about("create", f"schema {schema}", explicit=elements)
+    inner = [_placed(each, schema) for each in body.get("schemaElts", [])]
+    walk.push(inner, context.within("create"))
+
+
+def _placed(element: Node, schema: str) -> Node:
+    """An element of a CREATE SCHEMA with the schema that its name is in."""
+    ((kind, body),) = element.items()
+    placed = {
+        key: {**body[key], "schemaname": body[key].get("schemaname", schema)}
+        for key in ("view", "relation")
+        if key in body
+    }
+    return {kind: {**body, **placed}}
 
 
 def _define(walk: Walk, body: Node, context: Context) -> None:
     walk.about("create", f"{names.noun(body['kind'])} {names.spoken(body.get('defnames', '?'))}")
+    parts = names.strings(body.get("defnames"))
+    if body["kind"] == "OBJECT_OPERATOR":
+        walk.make_code("operator " + ".".join(parts))
+    elif parts:
+        walk.make_code(names.dotted(*(parts if len(parts) > 1 else ["public", *parts])))
+    walk.children(body, context.within("create"))
+
+
+def _function(walk: Walk, body: Node, context: Context) -> None:
+    parts = names.strings(body["funcname"])
+    walk.about("create", f"function {names.dotted(*parts)}")
+    walk.make_code(names.dotted(*(parts if len(parts) > 1 else ["public", *parts])))
+    walk.children(body, context.within("create"), skip={"funcname"})
+
+
+def _foreign_table(walk: Walk, body: Node, context: Context) -> None:
+    walk.about("create", f"foreign table on server {body.get('servername', '?')}")
+    walk.push({"CreateStmt": body["base"]}, context.within("create"))
+
+
+def _cast(walk: Walk, body: Node, context: Context) -> None:
+    target = names.strings(body["targettype"].get("names"))
+    walk.about("create", f"cast to {names.dotted(*target)}")
+    walk.make_code(f"cast to {names.dotted(*target)}")
+    if "func" in body:
+        walk.function("create", names.strings(body["func"].get("objname")))
     walk.children(body, context.within("create"))
 
 
@@ -59,7 +98,8 @@ HANDLERS: dict[str, Handler] = {
     "CompositeTypeStmt": _named("create", "type", "typevar", explicit=False),
     "CreateStatsStmt": _named("create", "statistics", "defnames", explicit=False),
     "AlterStatsStmt": _named("alter", "statistics", "defnames", explicit=False),
-    "CreateFunctionStmt": _named("create", "function", "funcname"),
+    "CreateFunctionStmt": _function,
+    "CreateCastStmt": _cast,
     "AlterFunctionStmt": _named("alter", "function", "func"),
     "CreateRoleStmt": _named("create", "role", "role"),
     "AlterRoleStmt": _named("alter", "role", "role"),
@@ -72,7 +112,7 @@ HANDLERS: dict[str, Handler] = {
     "CreateExtensionStmt": _named("create", "extension", "extname"),
     "AlterExtensionStmt": _named("alter", "extension", "extname"),
     "AlterExtensionContentsStmt": _named("alter", "extension", "extname"),
-    "CreateForeignTableStmt": _named("create", "foreign table on server", "servername"),
+    "CreateForeignTableStmt": _foreign_table,
     "CreateForeignServerStmt": _named("create", "server", "servername"),
     "AlterForeignServerStmt": _named("alter", "server", "servername"),
     "CreateUserMappingStmt": _named("create", "user mapping on server", "servername"),
@@ -85,6 +125,24 @@ HANDLERS: dict[str, Handler] = {
     "CreateSubscriptionStmt": _named("create", "subscription", "subname"),
     "AlterSubscriptionStmt": _named("alter", "subscription", "subname"),
     "DropSubscriptionStmt": _named("drop", "subscription", "subname"),
+    "AlterCollationStmt": _named("alter", "collation", "collname"),
+    "AlterFdwStmt": _named("alter", "foreign data wrapper", "fdwname"),
+    "AlterOpFamilyStmt": _named("alter", "operator family", "opfamilyname"),
+    "AlterOperatorStmt": _named("alter", "operator", "opername"),
+    "AlterTSConfigurationStmt": _named("alter", "text search configuration", "cfgname"),
+    "AlterTSDictionaryStmt": _named("alter", "text search dictionary", "dictname"),
+    "AlterTableMoveAllStmt": _named("alter", "all in tablespace", "orig_tablespacename"),
+    "AlterTableSpaceOptionsStmt": _named("alter", "tablespace", "tablespacename"),
+    "AlterTypeStmt": _named("alter", "type", "typeName"),
+    "CreateAmStmt": _named("create", "access method", "amname"),
+    "CreateConversionStmt": _named("create", "conversion", "conversion_name"),
+    "CreateFdwStmt": _named("create", "foreign data wrapper", "fdwname"),
+    "CreateOpClassStmt": _named("create", "operator class", "opclassname"),
+    "CreateOpFamilyStmt": _named("create", "operator family", "opfamilyname"),
+    "CreatePLangStmt": _named("create", "language", "plname"),
+    "CreateRangeStmt": _named("create", "type", "typeName"),
+    "CreateTransformStmt": _named("create", "transform for language", "lang"),
+    "ImportForeignSchemaStmt": _named("create", "foreign tables of server", "server_name"),
     "CreateTableSpaceStmt": _named("create", "tablespace", "tablespacename"),
     "DropTableSpaceStmt": _named("drop", "tablespace", "tablespacename"),
 }

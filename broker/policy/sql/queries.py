@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from broker.model import Part
+from broker.errors import Unparsable
+from broker.model import CONSTRUCT, Part
 from broker.policy.sql import names
 from broker.policy.sql.constant import always_true, nodes
-from broker.policy.sql.settings import is_harmless_set_config
+from broker.policy.sql.settings import PATH, is_harmless_set_config, moves_path
 from broker.policy.sql.walk import UNNAMED_FIELD
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from broker.policy.sql.grammar import Json, Node
     from broker.policy.sql.walk import Context, Handler, Walk
 
+MAX_CTES = 500  # each sees the names before it: the time goes with the square
+BETWEEN = frozenset(
+    f"AEXPR_{word}BETWEEN{symmetric}" for word in ("", "NOT_") for symmetric in ("", "_SYM")
+)
 OWN_CLAUSES = frozenset({"withClause", "intoClause", "lockingClause", "larg", "rarg"})
 
 
@@ -28,6 +33,9 @@ def scope(walk: Walk, clause: Node | None, context: Context) -> Context:
     if not clause:
         return context
     ctes = [each["CommonTableExpr"] for each in clause["ctes"]]
+    if len(ctes) > MAX_CTES:
+        msg = f"a WITH holds more than {MAX_CTES} queries"
+        raise Unparsable(msg)
     taken = context.ctes | {cte["ctename"] for cte in ctes}
     known = taken if clause.get("recursive") else context.ctes
     for cte in ctes:
@@ -55,6 +63,7 @@ def _select(walk: Walk, body: Node, context: Context) -> None:
 def into(walk: Walk, clause: Node, context: Context) -> None:
     """The table that CREATE TABLE AS, SELECT INTO or CREATE MATERIALIZED VIEW makes."""
     walk.table("create", clause["rel"])
+    walk.make(clause["rel"])
     walk.children(clause, context, skip={"rel"})
 
 
@@ -62,14 +71,13 @@ def _lock(walk: Walk, body: Node, context: Context) -> None:
     """FOR UPDATE and its kin lock rows of the tables in FROM, or of those that OF names."""
     walk.mention("lock")
     tables = list(_tables(body.get("fromClause"), context))
-    for clause in body["lockingClause"]:
-        locked = clause["LockingClause"].get("lockedRels", [])
-        named = {each["RangeVar"]["relname"] for each in locked}
-        chosen = [table for table in tables if _alias(table) in named]
-        if not named or {_alias(table) for table in chosen} != named:
-            chosen = tables  # a name may be a subquery's: then all that it may hold
-        for table in chosen:
-            walk.table("lock", table)
+    clauses = [each["LockingClause"].get("lockedRels", []) for each in body["lockingClause"]]
+    named = {each["RangeVar"]["relname"] for clause in clauses for each in clause}
+    chosen = [table for table in tables if _alias(table) in named]
+    if not all(clauses) or {_alias(table) for table in chosen} != named:
+        chosen = tables  # a name may be a subquery's: then all that it may hold
+    for table in chosen:
+        walk.table("lock", table)
 
 
 def _alias(table: Node) -> str:
@@ -84,9 +92,10 @@ def _tables(tree: Json, context: Context) -> Iterator[Node]:
 
 def range_var(walk: Walk, body: Node, context: Context) -> None:
     """A table that is named where it is read; a name that WITH took is no table."""
-    walk.alias(_alias(body))
     if "schemaname" in body or body["relname"] not in context.ctes:
         walk.table(context.reads, body)
+    else:
+        walk.alias(_alias(body))
 
 
 def _range_function(walk: Walk, body: Node, context: Context) -> None:
@@ -167,14 +176,21 @@ def _call(walk: Walk, body: Node, context: Context) -> None:
     parts = names.strings(body["funcname"])
     harmless = None
     if parts[-1] == "set_config" and parts[:-1] in ([], ["pg_catalog"]):
-        harmless = is_harmless_set_config(body.get("args", []))
+        arguments = body.get("args", [])
+        harmless = is_harmless_set_config(arguments)
+        if not harmless and moves_path(arguments):
+            walk.about(context.action, f"{CONSTRUCT}search_path", why=PATH)
     walk.function(context.action, parts, harmless=harmless)
     walk.children(body, context, skip={"funcname"})
 
 
 def _expression(walk: Walk, body: Node, context: Context) -> None:
-    walk.operator(body.get("name"), context)
-    walk.children(body, context, skip={"name"})
+    if body["kind"] in BETWEEN:  # two comparisons
+        walk.operators.update((context.action, each) for each in ("<", "<=", ">", ">="))
+    else:
+        walk.operator(body.get("name"), context)
+    walk.push(body.get("lexpr"), context)
+    walk.push(body.get("rexpr"), context)
 
 
 def _sort_by(walk: Walk, body: Node, context: Context) -> None:
@@ -187,8 +203,18 @@ def _sub_link(walk: Walk, body: Node, context: Context) -> None:
     walk.children(body, replace(context, top=False), skip={"operName"})
 
 
+def _result(walk: Walk, body: Node, context: Context) -> None:
+    walk.push(body.get("val"), context)
+    walk.push(body.get("indirection"), context)
+
+
 def _column_ref(walk: Walk, body: Node, context: Context) -> None:
-    walk.column(body.get("fields", []), context)
+    walk.column(body["fields"], context)
+
+
+def _type_name(walk: Walk, body: Node, context: Context) -> None:
+    walk.type(names.strings(body.get("names")), context)
+    walk.children(body, context, skip={"names"})
 
 
 def indirection(walk: Walk, body: Node, context: Context) -> None:
@@ -219,6 +245,8 @@ HANDLERS: dict[str, Handler] = {
     "A_Expr": _expression,
     "SortBy": _sort_by,
     "SubLink": _sub_link,
+    "ResTarget": _result,
     "ColumnRef": _column_ref,
+    "TypeName": _type_name,
     "A_Indirection": indirection,
 }

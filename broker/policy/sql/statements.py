@@ -8,17 +8,17 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from broker.model import Part
+from broker.model import CONSTRUCT, Part
 from broker.policy.sql import names, settings
+from broker.policy.sql.moves import MILD, TABLES, alter_object, joined
 from broker.policy.sql.queries import into
+from broker.policy.sql.walk import PREPARED
 
 if TYPE_CHECKING:
     from broker.policy.sql.grammar import Json, Node
     from broker.policy.sql.walk import Context, Handler, Walk
 
-TABLES = frozenset({"OBJECT_TABLE", "OBJECT_FOREIGN_TABLE", "OBJECT_MATVIEW"})
-_MILD = "VIEW INDEX SEQUENCE TYPE DOMAIN STATISTIC_EXT COLUMN TABCONSTRAINT"
-MILD = TABLES | {f"OBJECT_{kind}" for kind in _MILD.split()}
+ACCESS_SHARE = 1
 ON_TABLES = frozenset({"OBJECT_TRIGGER", "OBJECT_RULE", "OBJECT_POLICY"})
 
 
@@ -46,11 +46,12 @@ def explain(walk: Walk, body: Node, context: Context) -> None:
 
 
 def _prepare(walk: Walk, body: Node, context: Context) -> None:
+    walk.prepares.append(body["name"])
     walk.push(body["query"], context)
 
 
 def _execute(walk: Walk, body: Node, context: Context) -> None:
-    walk.about("execute", f"prepared statement {body['name']}")
+    walk.about("execute", f"{PREPARED}{body['name']}")
     walk.children(body, context.within("execute"))
 
 
@@ -116,8 +117,11 @@ def _variable_set(walk: Walk, body: Node, context: Context) -> None:
     arguments = body.get("args", [])
     value = settings.literal(arguments[0]) if len(arguments) == 1 else None
     single = kind in {"VAR_SET_VALUE", "VAR_SET_DEFAULT", "VAR_RESET"}
-    if single and settings.is_harmless(name, value):
+    default = kind != "VAR_SET_VALUE"
+    if single and settings.is_harmless(name, value, default=default):
         walk.harmless("set", f"setting {name}")
+    elif name.lower() == "search_path":
+        walk.about("set", f"{CONSTRUCT}search_path", why=settings.PATH)
     else:
         walk.about("set", f"setting {name.lower()}")
 
@@ -147,6 +151,7 @@ def _harmless(action: str) -> Handler:
 def _create_table(walk: Walk, body: Node, context: Context) -> None:
     inner = context.within("create")
     walk.table("create", body["relation"])
+    walk.make(body["relation"])
     walk.push(body.get("inhRelations"), replace(inner, reads="alter"))
     walk.children(body, inner, skip={"relation", "inhRelations"})
 
@@ -165,19 +170,9 @@ def _alter_table(walk: Walk, body: Node, context: Context) -> None:
         walk.about(
             "alter", f"{names.noun(objtype)} {names.spoken(body['relation'])}", explicit=False
         )
+    for each in body.get("cmds", []):
+        joined(walk, body["relation"], each["AlterTableCmd"])
     walk.children(body, replace(context.within("alter"), reads="alter"), skip={"relation"})
-
-
-def alter_object(walk: Walk, body: Node, context: Context) -> None:
-    """RENAME, SET SCHEMA, OWNER TO, DEPENDS ON of anything."""
-    objtype = body.get("renameType") or body.get("objectType") or body.get("objtype") or ""
-    if "relation" in body:
-        walk.table("alter", body["relation"])
-    if "relation" not in body or objtype not in MILD:
-        named = body.get("object") or body.get("subname") or "?"
-        walk.about(
-            "alter", f"{names.noun(objtype)} {names.spoken(named)}", explicit=objtype not in MILD
-        )
 
 
 def drop(walk: Walk, body: Node, context: Context) -> None:
@@ -212,6 +207,22 @@ def _on_tables(action: str, *keys: str) -> Handler:
         walk.children(body, context.within(action), skip=keys)
 
     return handle
+
+
+def _truncate(walk: Walk, body: Node, context: Context) -> None:
+    _on_tables("truncate", "relations")(walk, body, context)
+    if body.get("behavior") == "DROP_CASCADE":
+        walk.about("truncate", "every table that refers to them", why="CASCADE names none of them")
+
+
+def _lock_tables(walk: Walk, body: Node, context: Context) -> None:
+    """The weakest lock is the one that a SELECT takes, and needs no other right."""
+    if body.get("mode") != ACCESS_SHARE:
+        _on_tables("lock", "relations")(walk, body, context)
+        return
+    for table in _listed(body.get("relations")):
+        walk.table("select", table)
+        walk.add(Part("lock", names.dotted(*names.relation(table)), along=True))
 
 
 def _listed(value: Json) -> list[Node]:
@@ -277,6 +288,15 @@ def _index(walk: Walk, body: Node, context: Context) -> None:
 def _view(walk: Walk, body: Node, context: Context) -> None:
     walk.about("create", f"view {names.spoken(body['view'])}", explicit=False)
     walk.children(body, context.within("create"), skip={"view"})
+    parts = walk.inside(body["query"])
+    tables = tuple(dict.fromkeys(part.table for part in parts if part.table is not None))
+    walk.make(body["view"], parts, tables)
+
+
+def _rule(walk: Walk, body: Node, context: Context) -> None:
+    _attached("rule", "rulename")(walk, body, context)
+    parts = [part for action in body.get("actions", []) for part in walk.inside(action)]
+    walk.make(body["relation"], tuple(parts))
 
 
 # -- rights --------------------------------------------------------------------------------------
@@ -329,8 +349,8 @@ HANDLERS: dict[str, Handler] = {
     "AlterObjectDependsStmt": alter_object,
     "AlterOwnerStmt": alter_object,
     "DropStmt": drop,
-    "TruncateStmt": _on_tables("truncate", "relations"),
-    "LockStmt": _on_tables("lock", "relations"),
+    "TruncateStmt": _truncate,
+    "LockStmt": _lock_tables,
     "RefreshMatViewStmt": _on_tables("refresh", "relation"),
     "VacuumStmt": _vacuum,
     "ClusterStmt": _rebuild("cluster"),
@@ -339,7 +359,7 @@ HANDLERS: dict[str, Handler] = {
     "IndexStmt": _index,
     "ViewStmt": _view,
     "CreateTrigStmt": _attached("trigger", "trigname"),
-    "RuleStmt": _attached("rule", "rulename"),
+    "RuleStmt": _rule,
     "CreatePolicyStmt": _attached("policy", "policy_name", "table"),
     "AlterPolicyStmt": _attached("Alter policy", "policy_name", "table"),
     "GrantStmt": _grant,

@@ -4,7 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.config.dsn import METHODS, Dsn, dsn_problem, parse_dsn
+from broker.config.dsn import (
+    METHODS,
+    Dsn,
+    dsn_problem,
+    parse_dsn,
+    store_dsn_problem,
+    store_warnings,
+)
 
 HEAD = "host=h user=u dbname=d "
 
@@ -111,3 +118,48 @@ def test_what_has_no_problem_can_be_parsed(text: str) -> None:
     for dsn in (text, f"postgresql://{text}", f"host=h user=u dbname=d {text}"):
         if dsn_problem(dsn) is None:
             assert parse_dsn(dsn).hosts[0][0]
+
+
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://interlock@db1,db2:5433/interlock?target_session_attrs=read-write",
+        "postgresql:///interlock?host=/run/postgresql",
+        "postgres://u:p@db/interlock?sslmode=verify-full&sslrootcert=/etc/ca.pem",
+        "postgresql://?service=interlock",
+    ],
+)
+def test_a_store_may_say_what_libpq_knows(dsn: str) -> None:
+    assert store_dsn_problem(dsn) is None
+
+
+@pytest.mark.parametrize(
+    ("dsn", "said"),
+    [
+        ("postgresql://u:hunter2@db/x?colour=red", "is not a libpq URI"),
+        ("postgresql://u:hunter2@[db/x", "is not a libpq URI"),
+        ("postgresql://u:hunter2@db", "names no database"),
+        ("postgresql://u:hunter2@db/x?sslmode=hunter2", "sslmode must be one of"),
+    ],
+)
+def test_a_store_is_refused_without_repeating_it(dsn: str, said: str) -> None:
+    told = store_dsn_problem(dsn)
+    assert told is not None
+    assert said in told
+    assert "hunter2" not in told
+
+
+@pytest.mark.parametrize(
+    ("dsn", "count"),
+    [
+        ("postgresql://u@db/x?sslmode=verify-full", 0),
+        ("postgresql://u@127.0.0.1/x", 0),
+        ("postgresql:///x?host=/run/postgresql", 0),
+        ("postgresql://u@db/x", 1),
+        ("postgresql://u@127.0.0.1,db/x?sslmode=require", 1),
+        ("postgresql://u:p@db/x?sslmode=verify-ca", 1),
+        ("postgresql://u:p@db/x", 2),
+    ],
+)
+def test_what_of_a_store_is_warned_of(dsn: str, count: int) -> None:
+    assert len(store_warnings(dsn)) == count

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from broker.config.model import Limits
+from broker.config.model import STORE_GRACE, Limits
 from tests.broker.config.samples import DESIGN, loaded, refused
 
 if TYPE_CHECKING:
@@ -30,8 +30,28 @@ def test_what_is_written_holds_and_the_rest_is_as_before(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("text", "grace"),
+    [
+        ("", STORE_GRACE),
+        ("on_store_loss: end", STORE_GRACE),
+        ("on_store_loss: keep", None),
+        ("on_store_loss: {end_after: 0s}", timedelta()),
+        ("on_store_loss: {end_after: 1m}", timedelta(minutes=1)),
+    ],
+)
+def test_what_becomes_of_sessions_without_the_store(
+    tmp_path: Path, text: str, grace: timedelta | None
+) -> None:
+    assert loaded(tmp_path, f"{DESIGN}{text}\n").on_store_loss == grace
+
+
+@pytest.mark.parametrize(
     "text",
     [
+        "on_store_loss: stop",
+        "on_store_loss: {}",
+        "on_store_loss: {end_after: 2h}",
+        "on_store_loss: true",
         "limits: {session: 7}",
         "limits: {sessions: 0}",
         "limits: {logins_per_source: many}",

@@ -145,10 +145,22 @@ def test_a_bad_override_is_told_together_with_the_rest(tmp_path: Path) -> None:
     ]
 
 
-def test_postgresql_store_is_refused_without_repeating_its_address(tmp_path: Path) -> None:
-    said = only(tmp_path, "store: postgresql://u:hunter2@db/interlock\n")
-    assert said == "1: store: store: postgresql is not in this version; use sqlite"
+def test_a_bad_store_is_refused_without_repeating_its_address(tmp_path: Path) -> None:
+    said = only(tmp_path, "store: postgresql://u:hunter2@db/\n")
+    assert said == "1: store: names no database: postgresql://USER@HOST:5432/DATABASE"
     assert "hunter2" not in said
+
+
+def test_the_stores_password_is_accepted_and_warned_of_and_never_shown(tmp_path: Path) -> None:
+    dsn = "postgresql://u:hunter2@db/interlock"
+    config = loaded(tmp_path, DESIGN.replace("store: sqlite", f"store: {dsn}"))
+    assert config.store == dsn
+    assert "hunter2" not in repr(config)
+    said = [warning for warning in warnings(config) if warning.startswith("store: ")]
+    assert said == [
+        "store: its password is in this file; passfile=, PGPASSFILE or PGPASSWORD keep it out",
+        "store: sslmode=prefer does not prove which server answers",
+    ]
 
 
 def test_a_missing_file_is_a_problem(tmp_path: Path) -> None:

@@ -188,3 +188,23 @@ def test_an_issuer_with_a_problem_of_its_own_is_not_called_unknown(tmp_path: Pat
     text = ISSUERS.replace("kind: human", "kind: humn") + TARGETS
     text += "rules: [{name: r, who: ['issuer:corp'], targets: [db], deny: {}, when: {team: x}}]\n"
     assert [said.split(":")[1] for said in refused(tmp_path, text)] == [" issuers[0].kind"]
+
+
+@pytest.mark.parametrize("bound", ["500", "estimate", "estimate*2"])
+def test_a_bound_on_what_is_approved(tmp_path: Path, bound: str) -> None:
+    block = f"{{actions: [update], approvers: ['*'], max_affected: {bound}}}"
+    (rule,) = loaded(tmp_path, with_rule(f"{WHO}, targets: [db], review: {block}")).rules
+    assert rule.review is not None
+    assert rule.review.max_affected is not None
+
+
+@pytest.mark.parametrize(
+    ("block", "said"),
+    [
+        ("review: {actions: [create], approvers: ['*'], max_affected: 5}", "bounds nothing"),
+        ("review: {actions: [update], approvers: ['*'], max_affected: many}", "a number of rows"),
+        ("allow: {actions: [update], max_affected: 5}", "unknown key `max_affected`"),
+    ],
+)
+def test_a_bound_that_bounds_nothing(tmp_path: Path, block: str, said: str) -> None:
+    assert said in only(tmp_path, with_rule(f"{WHO}, targets: [db], {block}"))

@@ -111,4 +111,5 @@ def test_who_refuses(who: str) -> None:
 
 def test_store() -> None:
     assert store_problem("sqlite") is None
-    assert store_problem("mysql://x") == "must be sqlite"
+    assert store_problem("postgresql://db/interlock?passfile=/etc/interlock/pgpass") is None
+    assert store_problem("mysql://x") == "must be sqlite, or postgresql://... for several nodes"

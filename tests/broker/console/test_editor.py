@@ -10,7 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.console.client import Terminal
+from broker.console.colours import sql
+from broker.console.completing import Found
 from broker.console.editor import Editor, Interrupted
+from broker.errors import EvidenceFailure
 from tests.broker.console.fake_client import FakeClient
 
 
@@ -26,7 +29,7 @@ def editor_of(client: FakeClient, **more: object) -> Editor:
     return Editor(client, is_complete=ends_with_semicolon, **more)  # type: ignore[arg-type]
 
 
-def shown(client: FakeClient) -> list[str]:
+def shown_now(client: FakeClient) -> list[str]:
     """What is on the person's screen, without empty lines at the end."""
     assert client.terminal is not None
     screen = pyte.Screen(client.terminal.columns, client.terminal.rows)
@@ -41,7 +44,7 @@ async def test_a_line_is_shown_and_accepted() -> None:
     client = person()
     client.type("select 1;\r")
     assert await editor_of(client).line("orders=> ") == "select 1;"
-    assert shown(client) == ["orders=> select 1;"]
+    assert shown_now(client) == ["orders=> select 1;"]
     assert b"\x1b[6n" not in client.output, "asked for the cursor's position"
 
 
@@ -49,7 +52,7 @@ async def test_an_unfinished_statement_goes_on_in_the_next_line() -> None:
     client = person()
     client.type("select\r1;\r")
     assert await editor_of(client).line("orders=> ", continuation="orders-> ") == "select\n1;"
-    assert shown(client) == ["orders=> select", "orders-> 1;"]
+    assert shown_now(client) == ["orders=> select", "orders-> 1;"]
 
 
 async def test_lines_typed_at_once_meet_one_prompt_each() -> None:
@@ -60,7 +63,7 @@ async def test_lines_typed_at_once_meet_one_prompt_each() -> None:
     assert await editor.line("=> ") == "two;"
     assert editor.take_pending() == b"thr"
     assert editor.take_pending() == b""
-    assert shown(client) == ["=> one;", "=> two;"]
+    assert shown_now(client) == ["=> one;", "=> two;"]
 
 
 async def test_a_bracketed_paste_is_one_text_and_submits_nothing_by_itself() -> None:
@@ -157,8 +160,138 @@ async def test_a_lost_connection_is_said() -> None:
 async def test_completion_inserts_what_all_candidates_share() -> None:
     client = person()
     client.type("select * from cus\t;\r")
-    editor = editor_of(client, complete=lambda _text: ["customers", "customers_old", "orders"])
+    editor = editor_of(client, complete=lambda _: Found("cus", ("customers", "customers_old")))
     assert await editor.line("=> ") == "select * from customers;"
+
+
+async def test_a_completion_that_comes_later_does_not_hold_up_typing() -> None:
+    client = person()
+    release = asyncio.Event()
+    wanted: list[str] = []
+
+    async def found(before: str) -> Found:
+        wanted.append(before)
+        await release.wait()
+        return Found("no", ("notes.txt",))
+
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(editor_of(client, complete=found).line("=> "))
+        client.type("cat no\tt;")
+        await client.sees("t;")
+        release.set()  # too late: the text is another one now
+        client.type("\x15ls no\t")
+        await client.sees("tes.txt")  # "no" is there already
+        client.type(";\r")
+    assert task.result() == "ls notes.txt ;"
+    assert wanted == ["cat no", "ls no"]
+
+
+async def test_a_listing_is_told_before_it_is_drawn_and_goes_with_the_next_key() -> None:
+    client = person()
+    told: list[str] = []
+
+    def shown(listing: str) -> str:
+        told.append(listing)
+        return listing.replace("secret", "******")
+
+    editor = editor_of(
+        client, complete=lambda _: Found("", ("orders", "secret", "refunds")), shown=shown
+    )
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(editor.line("=> "))
+        client.type("select \t")
+        await client.sees("refunds")
+        assert shown_now(client) == ["=> select", "orders   ******   refunds"]
+        client.type(";\r")
+    assert task.result() == "select ;"
+    assert shown_now(client) == ["=> select ;"]
+    assert told == ["orders   secret   refunds"]
+    assert b"secret" not in client.output
+
+
+async def test_a_completion_that_fails_ends_the_line_with_its_error() -> None:
+    client = person()
+
+    async def found(_before: str) -> Found:
+        raise EvidenceFailure("no")
+
+    client.type("ls \t")
+    with pytest.raises(EvidenceFailure):
+        await editor_of(client, complete=found).line("=> ")
+
+
+async def test_sql_is_coloured_and_still_the_same_text() -> None:
+    client = person()
+    client.type("select 'a' from b;\r")
+    assert await editor_of(client, paint=sql).line("=> ") == "select 'a' from b;"
+    assert b"\x1b[0;1;34;49mselect" in client.output or b"34" in client.output
+    assert shown_now(client) == ["=> select 'a' from b;"]
+
+
+async def test_a_terminal_without_colours_gets_none() -> None:
+    client = FakeClient(terminal=Terminal("vt100", 80, 24))
+    client.type("select 1;\r")
+    await editor_of(client, paint=sql).line("=> ")
+    assert b"34" not in client.output
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        ("hello;\x1b0iX\r", "Xhello;"),
+        ("hello;\x1b0x\r", "ello;"),
+        ("one two;\x1bbbcwnew\r", "new two;"),
+        ("a b c d;\x1b02dw\r", "c d;"),
+        ("abc;\x1bhhrX\r", "aXc;"),
+        ("x;\x1bk\r", "second;"),
+        ("x;\x1bkk\r", "first;"),
+        ("x;\x1b/fir\r\r", "first;"),
+        ("one;\x1b0D:u\r", "one;"),
+        ("one;\x1bIz\x1bAq\x1b0\r;\r", "zone;q\n;"),
+        ("ab cd;\x1b0cwx\x1b\r", "x cd;"),
+        ("ab;\x1b[D\x1b[DX\r", "aXb;"),
+        ("a;\x1b99999999999p0qq@q\r", "a;"),
+        ("a;\x1b0i\x1b[200~dd\x1b[201~\r", "dda;"),
+        ("a;\x1b0\x1b[200~dd\x1b[201~\x1b\r", "dda;"),
+    ],
+)
+async def test_the_keys_of_vi(keys: str, expected: str) -> None:
+    client = person()
+    client.type(keys)
+    editor = editor_of(client, history=["first;", "second;"])
+    editor.vi = True
+    assert await editor.line("=> ") == expected
+
+
+async def test_an_escape_that_nothing_follows_is_the_key() -> None:
+    client = person()
+    editor = editor_of(client)
+    editor.vi = True
+    async with asyncio.TaskGroup() as group:
+        task = group.create_task(editor.line("=> "))
+        client.type("ab;\x1b")
+        await client.sees("ab;")
+        await asyncio.wait([task], timeout=0.2)  # no key comes, and that says which key it was
+        client.type("0x")
+        await client.sees("b;", times=2)
+        client.type("\r")
+    assert task.result() == "b;"
+
+
+@pytest.mark.parametrize("columns", [20, 80])
+async def test_wide_and_combining_characters(columns: int) -> None:
+    client = person(columns, 5)
+    client.type("日本 e\u0301 😀 ok;\x01X\r")
+    assert await editor_of(client).line("=> ") == "X日本 e\u0301 😀 ok;"
+    screen = "".join("".join(shown_now(client)).split())
+    assert "X日本" in screen
+    assert screen.endswith("ok;")
+
+
+async def test_order_and_invisible_characters_of_a_paste_do_not_arrive() -> None:
+    client = person()
+    client.type("\x1b[200~a\u202e\u200bb\u2066\ufeff;\x1b[201~\r")
+    assert await editor_of(client).line("=> ") == "ab;"
 
 
 async def test_two_people_edit_at_the_same_time_and_see_only_their_own() -> None:
@@ -174,7 +307,7 @@ async def test_two_people_edit_at_the_same_time_and_see_only_their_own() -> None
             client.type(";\r")
     for i, (client, task) in enumerate(zip(clients, tasks, strict=True)):
         assert task.result() == f"text {i};"
-        assert shown(client) == [f"{i}> text {i};"]
+        assert shown_now(client) == [f"{i}> text {i};"]
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(20, 5), (40, 10), (80, 24), (120, 30), (300, 100)])
@@ -183,7 +316,7 @@ async def test_every_size_shows_the_line(columns: int, rows: int) -> None:
     text = "select a_rather_long_column_name from b;"
     client.type(text + "\r")
     assert await editor_of(client).line("=> ") == text
-    assert "".join(shown(client)) == "=> " + text
+    assert "".join(shown_now(client)) == "=> " + text
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(0, 0), (1, 1), (100000, 100000)])
@@ -232,14 +365,21 @@ async def test_without_a_terminal_lines_are_read_and_nothing_is_drawn() -> None:
     assert client.output == b""
 
 
-@given(
-    st.lists(st.one_of(st.binary(max_size=60), st.text(max_size=20).map(str.encode)), max_size=8)
+TYPED = st.one_of(
+    st.binary(max_size=60),
+    st.text(max_size=20).map(str.encode),
+    st.sampled_from([b"\x1b", b"\x1bgg", b"dd", b"yyp", b"99p", b"\x1bo", b"/a\r", b"v", b"\t"]),
 )
+
+
+@pytest.mark.parametrize("vi", [False, True])
+@given(st.lists(TYPED, max_size=8))
 @settings(max_examples=60, deadline=None)
-def test_no_bytes_break_it(pieces: list[bytes]) -> None:
+def test_no_bytes_break_it(vi: bool, pieces: list[bytes]) -> None:
     async def typed() -> None:
         client = person(40, 8)
-        editor = editor_of(client)
+        editor = editor_of(client, paint=sql, complete=lambda _: Found("", ("a", "b")))
+        editor.vi = vi
         for piece in pieces:
             if piece:
                 client.type(piece)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broker.console.canvas import library_names
 from broker.console.keys import PASTE, TEXT_LIMIT, Key, Keys, as_paste, clean
-from broker.console.screen import library_names
 
 
 def keys_of(*pieces: bytes) -> list[Key]:

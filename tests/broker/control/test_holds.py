@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from broker.model import Identity, Session
-    from broker.store.locks import LockTable
 
 BY = "human:dana@example.com@corp"
 ALICES = Lock(Subject.IDENTITY, "alice@example.com", BY, NOON, "stolen")
@@ -63,8 +62,14 @@ class World:
         self.audit = FakeAudit(Journal())
         self.config = Config(Path("f"), "h", "127.0.0.1", 0, Path("s"), "sqlite", (), {}, ())
         self.waits = False
-        table: LockTable = self.table  # type: ignore[assignment]
-        self.holds = Holds(table, self.audit, lambda: self.config, lambda _: self.waits)
+        self.elsewhere = (0, 0)
+        self.holds = Holds(
+            self.table,
+            self.audit,
+            lambda: self.config,
+            lambda _: self.waits,
+            lambda _: self.elsewhere,
+        )
 
     def told(self) -> list[str]:
         return [event.type for event in self.audit.events]
@@ -293,3 +298,54 @@ async def test_the_lock_of_a_session_goes_with_it(world: World) -> None:
         world.holds.put(ONE)
         await ended(task)
     assert world.table.locks == []
+
+
+async def test_sessions_at_other_nodes_count_too(world: World) -> None:
+    world.config = replace(world.config, limits=Limits(sessions=4, sessions_per_identity=3))
+    async with world.working(ALICE, session()):
+        world.elsewhere = (2, 2)
+        with pytest.raises(TryLater, match="you have 3 sessions open"):
+            world.holds.admit(ALICE, "orders", "10.0.0.1")
+        world.elsewhere = (0, 3)
+        with pytest.raises(TryLater, match="the broker has 4 sessions open"):
+            world.holds.admit(BOB, "orders", "10.0.0.1")
+        world.elsewhere = (1, 2)
+        world.holds.admit(ALICE, "orders", "10.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("grace", "ends"),
+    [(timedelta(), True), (timedelta(minutes=1), False), (None, False)],
+    ids=["end", "not yet", "keep"],
+)
+async def test_without_the_store_sessions_end_by_rule(
+    world: World, grace: timedelta | None, ends: bool
+) -> None:
+    world.config = replace(world.config, on_store_loss=grace)
+    async with world.working(ALICE, session()) as task, world.working(BOB) as screens:
+        world.table.broken = True
+        world.holds.look()
+        with pytest.raises(EvidenceFailure):
+            world.holds.check(BOB)
+        if ends:
+            error = await ended(task)
+            assert type(error) is EvidenceFailure
+            assert str(error) == "this session was ended: the broker has lost its store"
+        world.table.broken = False
+        world.holds.look()
+        world.holds.check(BOB)
+        assert task.done() == ends
+        assert not screens.done()
+
+
+async def test_the_grace_begins_anew_with_each_loss(world: World) -> None:
+    world.config = replace(world.config, on_store_loss=timedelta(seconds=10))
+    async with world.working(ALICE, session()) as task:
+        for broken in (True, True, False, True, True):
+            world.table.broken = broken
+            world.holds.look()
+            world.holds._blind_since -= 6
+        await asyncio.sleep(0)
+        assert not task.done()
+        world.holds.look()
+        assert isinstance(await ended(task), EvidenceFailure)

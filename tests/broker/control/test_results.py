@@ -36,6 +36,14 @@ def test_a_card_with_the_contracts_members_alone_may_not_be_answered() -> None:
     assert review.can_answer is False
 
 
+def test_the_claims_are_told_in_order() -> None:
+    told = results.review(CARD | {"claims": {"run_id": "77", "ref": "main"}})
+    assert told.claims == (("ref", "main"), ("run_id", "77"))
+    for wrong in ({"a": 1}, ["a"], "a"):
+        with pytest.raises(ProtocolError):
+            results.review(CARD | {"claims": wrong})
+
+
 @pytest.mark.parametrize("missing", sorted(CARD.keys() - {"acting_for"}))
 def test_a_card_without_a_member_is_refused(missing: str) -> None:
     with pytest.raises(ProtocolError):
@@ -57,6 +65,9 @@ def test_a_card_without_a_member_is_refused(missing: str) -> None:
         {"tables": [None]},
         {"approvals": {}},
         {"approvals": [[]]},
+        {"impact": []},
+        {"impact": {"rows": "3"}},
+        {"dry_run": {"by": "bob", "at": "t", "rows": -1}},
     ],
 )
 def test_a_card_with_a_member_of_another_kind_is_refused(wrong: dict[str, Any]) -> None:
@@ -77,6 +88,15 @@ def test_the_language_is_told_or_follows_from_what_it_does(
     facts: dict[str, Any], language: str
 ) -> None:
     assert results.review(CARD | facts).language == language
+
+
+def test_what_it_would_touch() -> None:
+    impact = {"rows": 3, "unknown": "", "sizes": ["t"], "before": [], "max_affected": None}
+    trial = {"by": "bob", "at": "t", "rows": None, "why_not": "rules"}
+    found = results.review(CARD | {"impact": impact, "dry_run": trial, "types": ["int4", None]})
+    assert found.impact == results.Impact(3, "", ("t",), (), None)
+    assert found.dry_run == results.DryRun("bob", "t", None, "rules")
+    assert found.types == ("int4", None)
 
 
 def test_a_page() -> None:

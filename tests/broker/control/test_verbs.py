@@ -63,6 +63,40 @@ def test_a_reason_is_words(command: str, reason: str | None) -> None:
     assert (words.id, words.reason) == ("7f3a", reason)
 
 
+def test_a_dry_run_names_one_review() -> None:
+    assert (verbs.parse("dry-run 7f3a").verb, verbs.parse("dry-run 7f3a --json").json) == (
+        "dry-run",
+        True,
+    )
+    with pytest.raises(UsageError):
+        verbs.parse("dry-run")
+
+
+IMPACT = {"rows": 3, "unknown": "", "sizes": ["t: 9 rows"], "before": None, "max_affected": 14}
+
+
+@pytest.mark.parametrize(
+    ("card", "told"),
+    [
+        ({"impact": IMPACT}, "about 3 by the planner; undone beyond 14; t: 9 rows"),
+        (
+            {"impact": IMPACT | {"rows": None, "unknown": "too late", "max_affected": None}},
+            "no estimate: too late; t: 9 rows",
+        ),
+        (
+            {"impact": None, "dry_run": {"rows": 4, "by": "bob", "at": "noon", "why_not": ""}},
+            "exactly 4 in a dry run by bob at noon, rolled back",
+        ),
+        (
+            {"impact": None, "dry_run": {"rows": None, "by": "b", "at": "t", "why_not": "rules"}},
+            "no dry run: rules",
+        ),
+    ],
+)
+def test_what_is_known_of_its_rows(card: dict[str, object], told: str) -> None:
+    assert verbs.rows(card) == told
+
+
 @pytest.mark.parametrize(
     "command", ["", "  ", "frobnicate", "show", "whoami extra", "--help", "check", "deny 7f3a"]
 )

@@ -36,6 +36,7 @@ def test_the_event_comes_before_the_file_and_the_end_after_it(tmp_path: Path) ->
     recorder.hidden_input(12)
     recorder.input("select 1")
     recorder.resize(100, 30)
+    recorder.marker("allow r: x", routine=True)
     recorder.marker("deny r: x")
     opened.close("ended", 77)
     opened.close("ended", 77)
@@ -52,6 +53,7 @@ def test_the_event_comes_before_the_file_and_the_end_after_it(tmp_path: Path) ->
         ("i", "<hidden 12>"),
         ("i", "select 1"),
         ("r", "100x30"),
+        ("m", "allow r: x"),
         ("m", "deny r: x"),
         ("x", "77"),
     ]
@@ -92,7 +94,7 @@ def test_when_the_log_fails_so_does_the_recorder(tmp_path: Path) -> None:
     audit.journal.failing = "audit"
     now[0] = 11
     with pytest.raises(EvidenceFailure):
-        recorder.output(b"x")
+        recorder.marker("m")  # its sync completes a chunk, which the log refuses
     audit.journal.failing = None
     with pytest.raises(EvidenceFailure):
         recorder.output(b"y")
@@ -125,6 +127,7 @@ def crashed(broker: Broker) -> Path:
     recorder.output(b"in a chunk")
     broker.time.seconds += 11
     recorder.output(b"in it too")
+    recorder.marker("also after it")  # synced: the chunk is told
     recorder.output(b"after it")
     path = broker.state / "recordings" / recorder.file
     with path.open("ab") as file:

@@ -318,3 +318,13 @@ def test_new_stream_gives_what_the_rules_ask_for() -> None:
     assert nothing.take_counts() == {}
     something = new_stream(Masking(detect=("email",)))
     assert something.feed(b"a@b.com 4111111111111111\n") == b"******* 4111111111111111\n"
+
+
+@pytest.mark.parametrize("step", [1, 3, 1000])
+def test_characters_that_show_nothing_are_kept_in_their_places(step: int) -> None:
+    quiet = b"\0\x7f\xc2\x81\x1a\xc2\xad"
+    data = b"\0" * 500 + b"4111" + quiet + b"11111111111" + quiet + b"1\0\0 ok\0\0\x0b\0"
+    mask = StreamMask(("credit_card",))
+    shown = b"".join(mask.feed(data[at : at + step]) for at in range(0, len(data), step))
+    shown += mask.close()
+    assert shown == data.replace(b"4", b"*").replace(b"1", b"*")

@@ -16,7 +16,9 @@ from broker.errors import Unparsable
 from broker.model import Answer, Identity, Kind
 from broker.policy.decide import decide
 from broker.policy.rules import Block, Rule
-from broker.policy.sql import facts
+from broker.policy.sql import facts, read
+from broker.policy.sql.catalogue import Catalogue, Relation
+from broker.policy.sql.resolve import resolve
 
 CORPUS = Path(__file__).parents[2] / "corpus"
 AGENT = Identity("bot", Kind.AGENT, "github", "s", groups=("ci",))
@@ -73,7 +75,7 @@ _SKIPPED = {
         pg-060 pg-061 pg-062 pg-064 pg-159 psql-backtick psql-bang psql-c-connect psql-colon-quote
         psql-copy-program psql-g-file psql-g-pipe psql-gset-var psql-i psql-if psql-o-pipe""",
     MASK: "infer-explain infer-group-by pg-162 pg-164 pg-165 pg-169 pg-171 pg-172",
-    "what is behind a view is in the target's catalogue": "pg-103 view-hides-table",
+    "what is behind a view is in the target's catalogue; see below": "pg-103 view-hides-table",
     "only the planner's estimate and a time limit can tell": "generate-series-dos",
 }
 SKIPPED = {case: reason for reason, cases in _SKIPPED.items() for case in cases.split()}
@@ -130,6 +132,21 @@ def test_no_evasion_gets_past_the_judge(case: str) -> None:
             assert answer in {Answer.DENY, Answer.REVIEW}
         case _:
             assert answer is Answer.ALLOW
+
+
+HIDDEN = {"view-hides-table": " SELECT * FROM app.secrets;", "pg-103": " SELECT app.del(1);"}
+
+
+@pytest.mark.parametrize("case", sorted(HIDDEN))
+def test_no_view_hides_what_it_does(case: str) -> None:
+    """What the case's `setup` says, as a catalogue."""
+    policy, text, expected = CASES[case]
+    assert text is not None
+    assert expected in {"deny", "review"}
+    name = text.rstrip("; \n").rpartition(" ")[2]
+    relations = {f"public.{name}": Relation("v", HIDDEN[case]), "app.secrets": Relation()}
+    found = resolve(read(text), Catalogue("1", relations))
+    assert decide(POLICIES[policy], AGENT, "orders", found).answer is not Answer.ALLOW
 
 
 def test_the_table_of_skipped_cases_is_not_stale() -> None:

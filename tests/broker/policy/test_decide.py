@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.model import Answer, Facts, Identity, Kind, Part, Verdict
+from broker.model import AffectedBound, Answer, Facts, Identity, Kind, Part, Verdict
 from broker.policy.decide import decide
 from broker.policy.rules import Block, Rule
 from broker.policy.sql import facts
@@ -309,3 +309,15 @@ def test_the_order_of_rules_and_parts_does_not_matter(
     random.shuffle(rules)
     random.shuffle(parts)
     assert strictness(rules, parts) == before
+
+
+def test_the_strictest_bound_on_changed_rows_counts() -> None:
+    rules = [
+        review("a", actions=("update",), max_affected=AffectedBound(most=500)),
+        review("b", actions=("update",), max_affected=AffectedBound(tenths=20)),
+        review("c", actions=("update",), max_affected=AffectedBound(most=50, tenths=30)),
+        review("d", actions=("update",)),
+    ]
+    update = "UPDATE orders SET a = 1 WHERE id = 1"
+    assert judge(rules, update).max_affected == AffectedBound(50, 20)
+    assert judge(rules[3:], update).max_affected is None

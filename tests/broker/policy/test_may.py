@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from broker.model import Identity, Kind
+from broker.policy import may
 from broker.policy.may import only_reads, summary
 from broker.policy.rules import Block, Rule
 
@@ -59,3 +60,14 @@ def test_who_only_reads() -> None:
         rule = Rule("more", ALL, ALL, allow=more)
         assert not only_reads([*RULES[:2], rule], ME, "orders")
     assert only_reads([*RULES[:2], Rule("ops", ALL, ALL, allow=LINES)], ME, "orders")
+
+
+def test_commands_for_completion_are_those_that_may_run() -> None:
+    rules = (
+        Rule("ops", ("*",), ("web1",), allow=Block(commands=("ls **", "systemctl status *"))),
+        Rule("held", ("*",), ("web1",), review=Block(commands=("touch **",), approvers=("g",))),
+        Rule("other", ("group:nobody",), ("web1",), allow=Block(commands=("reboot",))),
+        Rule("elsewhere", ("*",), ("db",), allow=Block(commands=("psql **",))),
+        Rule("no", ("*",), ("web1",), deny=Block(commands=("systemctl **", "rm -rf **"))),
+    )
+    assert may.commands(rules, ME, "web1") == ["ls **", "touch **"]

@@ -14,11 +14,12 @@ from broker.errors import InterlockError, Unparsable
 from broker.gate import Gate
 from broker.mask.rows import RowMask
 from broker.mask.rules import Masking
-from broker.model import Answer, Facts, Part, Verdict
+from broker.model import Answer, Facts, Impact, Part, Verdict
 from broker.postgres import catalogue
 from broker.postgres.cancel import Cancels
 from broker.postgres.relay import relay
 from broker.postgres.startup import DuplexOverStreams
+from broker.postgres.survey import Survey
 from broker.postgres.upstream import connect
 from tests.broker.wire.masker import LineMask, SeenMask
 from tests.fakes import ALICE, NOON, FakeAudit, FakeRecorder, Journal, session
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from broker.mask.rules import Style
     from broker.model import Session, Statement
     from broker.ports import Notice
+    from broker.postgres.upstream import Upstream
     from tests.fixtures.postgres import PostgresServer
 
 SETTINGS = {
@@ -66,11 +68,13 @@ class Desk:
     asked: asyncio.Queue[Statement] = field(default_factory=asyncio.Queue)
     withdrawn: asyncio.Event = field(default_factory=asyncio.Event)
     answers: asyncio.Queue[Verdict] = field(default_factory=asyncio.Queue)
+    last: Verdict | None = None  # what the people were asked with
 
     async def ask(
         self, session: Session, statement: Statement, verdict: Verdict, notice: Notice
     ) -> Verdict:
         notice(verdict, "7f3a", NOON)
+        self.last = verdict
         self.asked.put_nowait(statement)
         try:
             return await self.answers.get()
@@ -78,8 +82,10 @@ class Desk:
             self.withdrawn.set()
             raise
 
-    def approve(self) -> None:
-        self.answers.put_nowait(Verdict(Answer.ALLOW, "two-eyes", "approved", review="7f3a"))
+    def approve(self, at_most: int | None = None) -> None:
+        impact = Impact(max_affected=at_most)
+        verdict = Verdict(Answer.ALLOW, "two-eyes", "approved", review="7f3a", impact=impact)
+        self.answers.put_nowait(verdict)
 
     def deny(self, *, expired: bool = False) -> None:
         reason = "nobody answered in time" if expired else "denied by bob: no"
@@ -101,6 +107,7 @@ class Front:
     cancels: Cancels = field(default_factory=Cancels)
     rules: Mapping[str, Style] = field(default_factory=dict)  # masked columns, for the real mask
     judge: Callable[[Statement], Verdict] = judge
+    surveyed: bool = False  # ask the server what a statement under review would touch
     ended: asyncio.Queue[InterlockError | None] = field(default_factory=asyncio.Queue)
     port: int = 0
     open: int = 0
@@ -139,6 +146,7 @@ class Front:
                 identity=replace(ALICE),
                 transcribe=self.transcribe,
                 tainted=masked.tainted if self.rules else reads_customers,
+                survey=Survey(self.beside, lambda text: text) if self.surveyed else None,
             )
         except InterlockError as error:
             ended = error
@@ -150,6 +158,10 @@ class Front:
             self.open -= 1
             if not self.open:
                 self.quiet.set()
+
+    async def beside(self, settings: Mapping[str, str]) -> Upstream:
+        """A connection of the broker's own."""
+        return await beside(self.server, self.dbname, settings)
 
     async def connect(self, **options: object) -> psycopg.AsyncConnection[tuple[object, ...]]:
         """psycopg through the relay, without a password."""
@@ -192,6 +204,11 @@ async def front(server: PostgresServer, dbname: str, **options: object) -> Async
         if made.open:
             async with asyncio.timeout(10):
                 await made.quiet.wait()
+
+
+async def beside(server: PostgresServer, dbname: str, settings: Mapping[str, str]) -> Upstream:
+    target = server.target(dbname)
+    return await connect(target, server.app_password, SETTINGS | dict(settings))
 
 
 async def count(connection: psycopg.AsyncConnection[tuple[object, ...]]) -> object:

@@ -57,6 +57,17 @@ async def test_columns_are_found_by_pattern_and_followed_through_views_and_parti
     assert answer.clean.isdisjoint({"public.customers", "public.contacts", "public.people_1"})
 
 
+async def test_a_column_of_a_partition_is_masked_through_its_table_too(
+    postgres: PostgresServer, orders: str
+) -> None:
+    postgres.execute(PARTITIONED, orders)
+    answer = await found(postgres, orders, {"shop:public.people_1.ssn": Style.REDACT})
+    assert named(postgres, orders, answer) == {
+        "people.ssn": Style.REDACT,
+        "people_1.ssn": Style.REDACT,
+    }
+
+
 @pytest.mark.parametrize("target", ["shop", "*", "sh*"])
 async def test_a_target_may_be_named_by_a_pattern(
     postgres: PostgresServer, orders: str, target: str

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from broker.errors import EvidenceFailure
+from broker.errors import EvidenceFailure, ProtocolError
 from broker.gate import Gate
 from broker.model import Answer, Verdict
 from broker.postgres.guard import GuardedMask
@@ -39,4 +39,12 @@ def test_a_working_mask_is_passed_through() -> None:
     assert stream.take_counts() == mask.take_counts() == {}
     plan = mask.plan([], tainted=True)
     assert plan.active
-    assert plan.apply([]) == []
+    assert plan.rows(b"") == b""
+
+
+def test_rows_that_are_none_end_the_session_but_are_no_failure_of_masking() -> None:
+    gate = a_gate(Journal())
+    plan = GuardedMask(gate, SeenMask()).plan([], tainted=False)
+    with pytest.raises(ProtocolError):
+        plan.rows(b"D\0\0\0\x0a\0\1\xff\xff\xff\xff")
+    assert gate.rows(b"row", b"") == b"row"

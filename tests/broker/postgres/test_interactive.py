@@ -30,11 +30,13 @@ PROMPT = "orders=> "
 
 
 @contextlib.asynccontextmanager
-async def at_the_prompt(world: World) -> AsyncIterator[tuple[FakeClient, asyncio.Task[int]]]:
+async def at_the_prompt(
+    world: World, **more: object
+) -> AsyncIterator[tuple[FakeClient, asyncio.Task[int]]]:
     """A person in front of a first prompt; at the end the session must have ended."""
     client = person()
     async with asyncio.timeout(20), psql_of(world) as psql, asyncio.TaskGroup() as group:
-        task = group.create_task(run_interactive(client, world.gate, psql, "orders"))
+        task = group.create_task(run_interactive(client, world.gate, psql, "orders", **more))  # type: ignore[arg-type]
         await client.expect(PROMPT)
         yield client, task
 
@@ -152,7 +154,7 @@ async def test_what_is_typed_while_a_statement_runs_is_shown_and_not_run(world: 
         client.type("select 'type' || 'd ahead';\r")
         await client.taken()
         world.desk.approve()
-        await client.expect("UPDATE 1", PROMPT, "ahead';")
+        await client.expect("UPDATE 1", PROMPT, "d ahead'")
         assert b" typed ahead\r\n" not in client.output
         client.type("\r")
         await client.expect(" typed ahead\r\n", PROMPT)
@@ -164,6 +166,109 @@ async def test_several_lines_pasted_run_one_after_another(world: World) -> None:
         client.type("\x1b[200~select 'one';\n\\x\nselect 'two' as t;\x1b[201~\r")
         await client.expect("t | two", PROMPT)
         client.type("\x04")
+
+
+async def test_a_refused_line_of_a_paste_holds_up_those_behind_it(world: World) -> None:
+    async with at_the_prompt(world) as (client, _):
+        client.type("\x1b[200~select 'one';\nDELETE FROM orders;\nselect 'thr' || 'ee';\x1b[201~\r")
+        await client.expect("one", "denied by no-deletes", "was not run", PROMPT, "ee")
+        await client.taken()
+        assert b" three\r\n" not in client.output
+        client.type("\r")
+        await client.expect(" three\r\n", PROMPT)
+        client.type("\x04")
+    assert world.recorder.inputs[1] == "select 'thr' || 'ee';"
+
+
+async def test_an_error_holds_up_what_follows_it_too(world: World) -> None:
+    async with at_the_prompt(world) as (client, _):
+        client.type("\x1b[200~select nope;\nselect 'la' || 'ter';\x1b[201~\r")
+        await client.expect("nope", "does not exist", "was not run", PROMPT, "ter")
+        client.type("\x03")
+        await client.expect(PROMPT)
+        client.type("select 1;\r\x04")
+    assert b" later\r\n" not in client.output
+
+
+async def test_what_is_typed_ahead_beyond_measure_is_dropped_with_a_sentence(world: World) -> None:
+    async with at_the_prompt(world) as (client, _):
+        client.type("UPDATE orders SET note = 'x' WHERE id = 1;\r")
+        await world.desk.asked.get()
+        client.type("y" * 40_000)
+        await client.taken()
+        world.desk.approve()
+        await client.expect("UPDATE 1", "too much was typed ahead", PROMPT)
+        client.type("\x03\x04")
+
+
+async def test_history_is_what_this_person_typed_here_before(world: World) -> None:
+    history = ["select 'from' || ' before';"]
+    async with at_the_prompt(world, history=history) as (client, _):
+        client.type("\x1b[A\r")
+        await client.expect(" from before\r\n", PROMPT)
+        client.type("select 2;\r")
+        await client.expect(" 2\r\n", PROMPT)
+        client.type("\x12bef\r\r")
+        await client.expect(" from before\r\n", PROMPT)
+        client.type("\x04")
+    assert history[1:] == ["select 2;", "select 'from' || ' before';"]
+
+
+async def test_help_names_what_there_is(world: World) -> None:
+    async with at_the_prompt(world) as (client, _):
+        client.type("\\?\r")
+        await client.expect("each on a line of its own", "\\timing", PROMPT)
+        client.type("\x04")
+    assert b"\\!" not in client.output
+
+
+async def test_long_output_is_paged_and_only_what_was_shown_is_recorded(world: World) -> None:
+    async with at_the_prompt(world) as (client, _):
+        client.type("select 'row ' || n from generate_series(1, 100) n;\r")
+        await client.expect("row 21\r\n", "--More--")
+        assert b"row 22" not in client.output + world.recorder.shown
+        client.type(" ")
+        await client.expect("row 44\r\n", "--More--")
+        client.type("b")
+        await client.expect("row 21\r\n", "--More--")
+        client.type("/row 77\r")
+        await client.expect("row 77\r\n", "--More--")
+        client.type("G")
+        await client.expect("(100 rows)\r\n", "(END)")
+        client.type("q")
+        await client.expect(PROMPT)
+        client.type("\x04")
+
+
+async def test_leaving_the_pager_drops_one_result_and_runs_what_follows(world: World) -> None:
+    async with at_the_prompt(world) as (client, _):
+        client.type("select n as a from generate_series(1, 90) n; select 'se' || 'en' as b;\r")
+        await client.expect("--More--")
+        client.type("q")
+        await client.expect(" seen\r\n", PROMPT)
+        client.type("\x04")
+    assert b" 90\r\n" not in client.output + world.recorder.shown
+
+
+async def test_ctrl_c_in_the_pager_stops_the_rest(world: World) -> None:
+    async with at_the_prompt(world) as (client, _):
+        client.type("\x1b[200~select * from generate_series(1, 90);\nselect 'never';\x1b[201~\r")
+        await client.expect("--More--")
+        client.type("\x03")
+        await client.expect(PROMPT)
+        client.type("select 'ali' || 've';\r")
+        await client.expect(" alive\r\n", PROMPT)
+        client.type("\x04")
+    assert b" never\r\n" not in client.output
+
+
+async def test_a_person_who_vanishes_from_the_pager_ends_it(world: World) -> None:
+    with pytest.raises(BaseExceptionGroup) as caught:  # noqa: PT012 - it ends in the middle
+        async with at_the_prompt(world) as (client, _):
+            client.type("select * from generate_series(1, 90);\r")
+            await client.expect("--More--")
+            client.vanish()
+    assert caught.group_contains(ConnectionError)
 
 
 async def test_output_is_masked_on_the_screen_and_in_the_recording(world: World) -> None:

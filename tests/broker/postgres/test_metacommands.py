@@ -110,9 +110,11 @@ def test_what_is_refused(line: str) -> None:
 
 
 def test_the_refusal_names_the_command_and_nothing_odd() -> None:
-    with pytest.raises(Denied, match=r"^the meta-command \\copy is not available here$"):
+    with pytest.raises(
+        Denied, match=r"^the meta-command \\copy is not available here; .*those that are$"
+    ):
         metacommands.parse("\\copy t from program 'id'")
-    with pytest.raises(Denied, match=r"^the meta-command \\ is not available here$"):
+    with pytest.raises(Denied, match=r"^the meta-command \\ is not available here;"):
         metacommands.parse("\\\x1b[31m")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -11,11 +12,12 @@ import pytest
 
 from broker.errors import Denied, EvidenceFailure, ProtocolError, TargetUnreachable
 from broker.wire import messages, notices, startup
-from tests.broker.postgres.harness import count, error_of, front
+from tests.broker.postgres.harness import Front, count, error_of, front, judge
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from broker.model import Statement, Verdict
     from tests.fixtures.postgres import PostgresServer
 
 pytestmark = pytest.mark.peer
@@ -107,11 +109,12 @@ async def test_harmless_settings_of_the_client_are_carried_over(
         assert await relay.over() is None
 
 
+@pytest.mark.parametrize("transcribe", [False, True])
 async def test_a_client_that_does_not_read_is_not_read_for(
-    postgres: PostgresServer, orders: str
+    postgres: PostgresServer, orders: str, transcribe: bool
 ) -> None:
     """Nothing piles up in the broker: the server is left to wait."""
-    async with front(postgres, orders, transcribe=False) as relay:
+    async with front(postgres, orders, transcribe=transcribe) as relay:
         reader, writer = await relay.raw()
         writer.write(startup.startup_message({"user": "me"}))
         await reader.readuntil(messages.ready("I"))
@@ -157,3 +160,58 @@ async def test_stock_psql(postgres: PostgresServer, orders: str, psql: str, tmp_
     assert out.decode().split() == ["***", "BEGIN", "ROLLBACK", "COPY", "1", "1"]
     assert "denied by no-deletes: not here" in err.decode()
     assert "current transaction is aborted" in err.decode()
+
+
+def _pipeline(statements: int) -> bytes:
+    parses = (messages.parse("", f"SELECT {n}") for n in range(statements))
+    return b"".join(parses) + messages.SYNC
+
+
+async def _parsed(reader: asyncio.StreamReader, statements: int) -> None:
+    await reader.readexactly(statements * len(messages.frame("1")))
+
+
+async def _started(made: Front) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await made.raw()
+    writer.write(startup.startup_message({"user": "me"}))
+    await reader.readuntil(messages.ready("I"))
+    return reader, writer
+
+
+async def test_a_pipeline_of_thousands_is_judged_without_a_task_or_a_frame_for_each(
+    postgres: PostgresServer, orders: str
+) -> None:
+    async with front(postgres, orders) as made:
+        reader, writer = await _started(made)
+        writer.write(_pipeline(5000))
+        await _parsed(reader, 5000)
+        assert len([e for e in made.audit.events if e.type == "statement.judged"]) == 5000
+        writer.close()
+        assert await made.over() is None
+
+
+async def test_one_clients_long_pipeline_lets_the_others_in_between(
+    postgres: PostgresServer, orders: str
+) -> None:
+    judged: list[str] = []
+
+    def slow(statement: Statement) -> Verdict:
+        until = time.perf_counter() + 0.002
+        while time.perf_counter() < until:
+            pass
+        judged.append(statement.text)
+        return judge(statement)
+
+    async with front(postgres, orders, judge=slow) as made:
+        reader, writer = await _started(made)
+        other = await made.connect()
+        writer.write(_pipeline(400))
+        await writer.drain()
+        cursor = await other.execute("SELECT 'me too'")
+        assert await cursor.fetchone() == ("me too",)
+        assert judged.index("SELECT 'me too'") < 399
+        await _parsed(reader, 400)
+        await other.close()
+        writer.close()
+        assert await made.over() is None
+        assert await made.over() is None

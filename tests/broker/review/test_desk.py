@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from broker.errors import Denied, EvidenceFailure, UsageError
-from broker.model import Answer, Facts, Language, Part, Statement, Verdict
+from broker.errors import Denied, EvidenceFailure, StoreAway, TryLater, UsageError
+from broker.model import Answer, Facts, Impact, Language, Part, Statement, Verdict
+from broker.review import life
 from broker.review.desk import Desk
-from broker.review.life import Review, State
+from broker.review.life import Review, State, Trial
 from tests.broker.review.test_life import CAROL, DAVE, review
 from tests.fakes import ALICE, BOB, FakeAudit, Journal, session
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from broker.ports import Reviews
 
 STATEMENT = Statement(Language.SQL, "DELETE FROM orders WHERE mail = 'secret'", (b"secret", None))
+SLOW = timedelta(minutes=1)
 VERDICT = Verdict(
     Answer.REVIEW,
     "writes",
@@ -39,11 +41,33 @@ class FakeShelf:
 
     journal: Journal
     kept: dict[str, Review] = field(default_factory=dict)
+    over: set[str] = field(default_factory=set)  # sessions
+    away: str = ""
+    meanwhile: Callable[[], object] | None = None  # what others do just before the next change
 
-    def save_review(self, review: Review) -> None:
+    def add_review(self, review: Review) -> bool:
         """Keep it."""
+        if self.away:
+            raise StoreAway(self.away)
+        if review.id in self.kept:
+            return False
         self.journal.note("shelf", review.state.value)
         self.kept[review.id] = review
+        return True
+
+    def change_review(self, before: Review, after: Review, first: Callable[[], None]) -> bool:
+        """Keep it, if nobody else was first."""
+        if self.away:
+            raise StoreAway(self.away)
+        others, self.meanwhile = self.meanwhile, None
+        if others is not None:
+            others()
+        if self.kept[before.id] != before:
+            return False
+        first()
+        self.journal.note("shelf", after.state.value)
+        self.kept[after.id] = after
+        return True
 
     def find_review(self, review_id: str) -> Review | None:
         """Find it."""
@@ -53,6 +77,14 @@ class FakeShelf:
         """The latest first."""
         found = [r for r in reversed(self.kept.values()) if state in {None, r.state}]
         return found[:limit]
+
+    def list_orphans(self) -> list[Review]:
+        """Those of sessions that are over."""
+        return [r for r in self.list_reviews(State.PENDING) if r.session in self.over]
+
+    def pending_marks(self) -> dict[str, int]:
+        """Those that wait."""
+        return {r.id: len(r.approvals) for r in self.list_reviews(State.PENDING)}
 
 
 @dataclass
@@ -71,6 +103,9 @@ class Room:
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
+
+    def soon(self) -> datetime:
+        return self.now() + timedelta(minutes=5)
 
     def notice(self, verdict: Verdict, review_id: str, expires: datetime) -> None:
         self.journal.note("told", verdict.rule)
@@ -267,9 +302,10 @@ async def test_listeners_hear_every_change_and_cannot_undo_one(room: Room) -> No
 
 async def test_what_a_previous_run_left_waiting_is_withdrawn(room: Room) -> None:
     for number in range(3):
-        left = replace(review(), id=f"00000{number}")
+        left = replace(review(), id=f"00000{number}", asked=room.now(), expires=room.soon())
         room.shelf.kept[left.id] = left
-    with pytest.raises((Denied, UsageError)):
+    room.shelf.over = {"s1"}
+    with pytest.raises(UsageError, match="waits no longer"):
         room.desk.answer("000001", BOB, approve=True)
     assert len(room.desk.recover()) == 3
     assert {kept.state for kept in room.shelf.kept.values()} == {State.WITHDRAWN}
@@ -298,3 +334,223 @@ async def test_a_clock_that_jumps_is_noticed_without_the_loops_timer(room: Room)
         with pytest.raises(Denied, match="expired at"):
             room.desk.answer(review_id, BOB, approve=True)
     assert task.result().expired
+
+
+# -- several nodes on one shelf -----------------------------------------------------------------
+
+
+def other_desk(room: Room) -> Desk:
+    return Desk(room.shelf, FakeAudit(Journal()), room.now, str)
+
+
+async def test_an_answer_at_another_node_wakes_who_waits_here(room: Room) -> None:
+    there = other_desk(room)
+    async with room.asking() as (review_id, task):
+        assert [found.id for found in there.pending_for(BOB)] == [review_id]
+        assert there.answer(review_id, BOB, approve=True, reason="INC-7").state is State.APPROVED
+        assert not task.done()
+        room.desk.look()
+    assert task.result().answer is Answer.ALLOW
+    assert task.result().reason == "approved by bob@example.com: INC-7"
+    assert [event.fields.get("state") for event in room.audit.events] == [None, "used"]
+    with pytest.raises(Denied, match="already used"):
+        there.answer(review_id, CAROL, approve=True)
+
+
+async def test_two_eyes_may_look_from_two_nodes(room: Room) -> None:
+    room.verdict = replace(VERDICT, quorum=2)
+    there = other_desk(room)
+    async with room.asking() as (review_id, task):
+        assert there.answer(review_id, BOB, approve=True).state is State.PENDING
+        with pytest.raises(Denied, match="you have already approved"):
+            room.desk.answer(review_id, BOB, approve=True)
+        assert room.desk.answer(review_id, CAROL, approve=True).state is State.APPROVED
+    assert task.result().reason == "approved by bob@example.com, carol@example.com"
+
+
+async def test_of_two_answers_at_one_moment_the_second_hears_of_the_first(room: Room) -> None:
+    there = other_desk(room)
+    async with room.asking() as (review_id, task):
+        room.shelf.meanwhile = lambda: there.answer(review_id, CAROL, approve=False, reason="no")
+        with pytest.raises(Denied, match="already denied by carol@example"):
+            room.desk.answer(review_id, BOB, approve=True)
+        assert "review.answered" not in [event.type for event in room.audit.events]
+        room.desk.look()
+    assert task.result().answer is Answer.DENY
+
+
+async def test_of_two_approvals_at_one_moment_both_count(room: Room) -> None:
+    room.verdict = replace(VERDICT, quorum=2)
+    there = other_desk(room)
+    async with room.asking() as (review_id, task):
+        room.shelf.meanwhile = lambda: there.answer(review_id, CAROL, approve=True)
+        assert room.desk.answer(review_id, BOB, approve=True).state is State.APPROVED
+    assert task.result().reason == "approved by carol@example.com, bob@example.com"
+
+
+async def test_whoever_is_always_outrun_is_told_to_look_again(room: Room) -> None:
+    async with room.asking() as (review_id, _):
+        kept = room.shelf.kept[review_id]
+        room.shelf.change_review = lambda *_: False  # type: ignore[method-assign]
+        with pytest.raises(TryLater, match="others are answering"):
+            room.desk.answer(review_id, BOB, approve=True)
+        del room.shelf.change_review
+        assert room.shelf.kept[review_id] == kept
+        room.desk.answer(review_id, BOB, approve=True)
+
+
+async def test_an_approval_that_comes_before_the_end_of_its_time_is_kept_is_good(
+    room: Room,
+) -> None:
+    room.verdict = replace(VERDICT, expires_in=timedelta(milliseconds=50))
+    there = Desk(room.shelf, FakeAudit(Journal()), lambda: datetime.now(UTC) - SLOW, str)
+    async with room.asking() as (review_id, task):
+        room.shelf.meanwhile = lambda: there.answer(review_id, BOB, approve=True)
+    assert task.result().answer is Answer.ALLOW
+    assert room.shelf.kept[review_id].state is State.USED
+
+
+async def test_what_is_approved_while_its_session_goes_is_not_used(room: Room) -> None:
+    there = other_desk(room)
+    async with room.asking() as (review_id, task):
+        room.shelf.meanwhile = lambda: there.answer(review_id, BOB, approve=True)
+        task.cancel()
+        await asyncio.wait([task])
+    assert task.cancelled()
+    assert room.shelf.kept[review_id].state is State.APPROVED
+
+
+async def test_an_approval_is_used_once_even_if_somebody_else_could_use_it(room: Room) -> None:
+    def used() -> None:
+        (approved,) = room.shelf.kept.values()
+        room.shelf.kept[approved.id] = life.use(approved)
+
+    async with room.asking() as (review_id, task):
+        room.desk.answer(review_id, BOB, approve=True)
+        room.shelf.meanwhile = used
+    assert task.result().answer is Answer.DENY
+    assert task.result().reason == f"review {review_id} is used"
+
+
+async def test_an_id_that_is_taken_is_not_used_again(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = replace(review(), id="00000a")
+    room.shelf.kept[taken.id] = taken
+    rolls = iter(["00000a", "00000a", "00000b"])
+    monkeypatch.setattr("broker.review.desk.secrets.token_hex", lambda _: next(rolls))
+    async with room.asking() as (review_id, _):
+        assert review_id == "00000b"
+        assert room.shelf.kept["00000a"] == taken
+        room.desk.answer(review_id, BOB, approve=True)
+
+
+async def test_who_looks_hears_of_what_other_nodes_do(room: Room) -> None:
+    there = other_desk(room)
+    heard: list[str] = []
+    end = there.on_change(lambda changed: heard.append(f"{changed.id} {changed.state.value}"))
+    there.look()
+    async with room.asking() as (review_id, _):
+        there.look()
+        there.look()
+        await asyncio.sleep(0)
+        assert heard == [f"{review_id} pending"]
+        room.desk.answer(review_id, BOB, approve=False)
+    there.look()
+    await asyncio.sleep(0)
+    assert heard == [f"{review_id} pending", f"{review_id} denied"]
+    end()
+    room.shelf.away = "away"
+    there.look()  # nobody waits or looks here: nothing is asked of the store
+    heard.clear()
+
+
+# -- without the store --------------------------------------------------------------------------
+
+
+async def test_nobody_can_be_asked_while_the_store_is_away(room: Room) -> None:
+    room.shelf.away = "it is away"
+    verdict = await room.ask()
+    assert (verdict.answer, verdict.expired, verdict.review) == (Answer.DENY, True, None)
+    assert verdict.reason == "writes need two eyes; but nobody can be asked: it is away"
+    assert room.journal.happened == []
+
+
+async def test_a_review_whose_time_is_over_is_denied_though_nobody_can_write_it(
+    room: Room,
+) -> None:
+    async with room.asking() as (review_id, task):
+        room.shelf.away = "it is away"
+        room.ahead = timedelta(minutes=5)
+    assert task.result().expired
+    room.shelf.away, room.shelf.over = "", {"s1"}
+    assert room.desk.pending_for(BOB) == []
+    assert [gone.id for gone in room.desk.recover()] == [review_id]
+
+
+async def test_who_goes_while_the_store_is_away_leaves_an_orphan(room: Room) -> None:
+    async with room.asking() as (review_id, task):
+        room.shelf.away = "it is away"
+        task.cancel()
+        await asyncio.wait([task])
+        assert task.cancelled()
+    room.shelf.away, room.shelf.over = "", {"s1"}
+    room.desk.recover("gone")
+    assert room.shelf.kept[review_id].closed_reason == "gone"
+
+
+async def test_an_approved_statement_does_not_run_while_the_store_is_away(room: Room) -> None:
+    async def approve_then_lose() -> None:
+        async with room.asking() as (review_id, _):
+            room.desk.answer(review_id, BOB, approve=True)
+            room.shelf.away = "it is away"
+
+    with pytest.raises(ExceptionGroup) as failed:
+        await approve_then_lose()
+    assert failed.group_contains(StoreAway)
+
+
+async def test_looking_goes_on_after_the_store_was_away(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("broker.review.desk.LOOK_EVERY", 0.001)
+    there = other_desk(room)
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        watching = group.create_task(room.desk.watch())
+        async with room.asking() as (review_id, task):
+            marks = room.shelf.pending_marks
+            asked = asyncio.Event()
+
+            def lost() -> dict[str, int]:
+                asked.set()
+                raise StoreAway
+
+            room.shelf.pending_marks = lost  # type: ignore[method-assign]
+            await asked.wait()
+            room.shelf.pending_marks = marks  # type: ignore[method-assign]
+            there.answer(review_id, BOB, approve=True)
+        assert task.result().answer is Answer.ALLOW
+        watching.cancel()
+
+
+async def test_what_it_would_touch_is_kept_and_audited_before_anyone_is_told(room: Room) -> None:
+    impact = Impact(estimate=3, max_affected=14)
+    room.verdict = replace(VERDICT, impact=impact)
+    async with room.asking() as (review_id, _):
+        assert room.shelf.kept[review_id].impact == impact
+        asked = next(e for e in room.audit.events if e.type == "review.asked")
+        assert (asked.fields["estimate"], asked.fields["max_affected"]) == (3, 14)
+        room.desk.answer(review_id, BOB, approve=True)
+
+
+async def test_a_dry_run_is_kept_while_it_waits_and_not_after(room: Room) -> None:
+    trial = Trial("bob@example.com", room.now(), 3)
+    async with room.asking() as (review_id, _):
+        heard: list[Review] = []
+        room.desk.on_change(heard.append)
+        assert room.desk.tried(review_id, trial).trial == trial
+        assert room.shelf.kept[review_id].trial == trial
+        room.desk.answer(review_id, BOB, approve=True)
+    assert heard[0].trial == trial
+    with pytest.raises(UsageError, match="does not wait any longer"):
+        room.desk.tried(review_id, trial)

@@ -374,6 +374,7 @@ class FakeEditor:
         self.ahead = b""
         self.is_complete: Callable[[str], bool] = bool
         self.history: list[str] = []
+        self.vi = False
 
     def __call__(
         self,
@@ -383,6 +384,7 @@ class FakeEditor:
         is_complete: Callable[[str], bool],
         history: list[str],
         on_resize: Callable[[Terminal], None],
+        **_more: object,
     ) -> FakeEditor:
         self.is_complete, self.history = is_complete, history
         self.on_resize = on_resize

@@ -29,7 +29,8 @@ class FakeConnection:
 class World:
     def __init__(self, **limits: int) -> None:
         self.noted: list[str] = []
-        self.crowd = Crowd(lambda: Limits(**limits), self._note)
+        self.elsewhere = (0, 0)
+        self.crowd = Crowd(lambda: Limits(**limits), self._note, lambda _: self.elsewhere)
 
     def _note(
         self, what: str, told: str, *, identity: Identity | None = None, source: str = ""
@@ -157,3 +158,14 @@ def test_leaving_leaves_nothing_behind() -> None:
     for one in (*everybody, stranger):
         world.crowd.left(one)
     assert list(world.crowd) == []
+
+
+def test_connections_at_other_nodes_count_too() -> None:
+    world = World(connections_per_identity=3, connections=5)
+    assert world.enters(ALICE)[0] == ""
+    assert world.crowd.counts() == {str(ALICE): 1}
+    world.elsewhere = (2, 2)
+    assert "you have 3 connections open" in world.enters(ALICE)[0]
+    world.elsewhere = (0, 4)
+    assert "the broker has 5 connections open" in world.enters(BOB)[0]
+    assert world.noted == ["connections_per_identity", "connections"]

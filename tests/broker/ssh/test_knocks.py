@@ -56,3 +56,20 @@ def test_memory_is_bounded() -> None:
     for number in range(SOURCES + 100):
         knocks(str(number))
     assert len(knocks._left) == SOURCES
+
+
+def test_all_nodes_together_may_be_too_many_but_only_after_this_one_let_them() -> None:
+    asked: list[tuple[str, int]] = []
+
+    def shared(source: str, most: int) -> bool:
+        asked.append((source, most))
+        return len(asked) < 2
+
+    knocks = Knocks(lambda: 3, refuse, Clock(), shared)
+    knocks("10.0.0.1")
+    for _ in range(2):
+        with pytest.raises(TryLater, match=r"3 logins a minute .* try in \d+ s"):
+            knocks("10.0.0.1")
+    with pytest.raises(TryLater):
+        knocks("10.0.0.1")
+    assert asked == [("10.0.0.1", 3)] * 3

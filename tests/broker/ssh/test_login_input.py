@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import asyncssh
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime, timedelta
 
+    from broker.events import Event
     from broker.identity.device import Sleep, Waiting
     from broker.identity.issuers import Issuer
     from broker.model import Identity
@@ -40,6 +42,7 @@ class FakeChannel(FakeClient):
     """A client whose end is kept."""
 
     code: int | None = None
+    events: list[Event]
 
 
 def clock() -> datetime:
@@ -65,8 +68,10 @@ async def sign(
 
 async def given_on_stdin(chunks: list[bytes]) -> FakeChannel:
     exchange = Exchange((CORP, issuer(name="other")), Keys(), UsedInMemory(), clock)
-    login = Login(exchange.exchange, sign, FakeAudit(Journal()), DeviceLogin(NoFlow(), tuple))
+    audit = FakeAudit(Journal())
+    login = Login(exchange.exchange, sign, audit, DeviceLogin(NoFlow(), tuple))
     channel = FakeChannel()
+    channel.events = audit.events
     for chunk in chunks:
         if chunk:
             channel.type(chunk)
@@ -109,12 +114,31 @@ async def test_a_certificate_or_a_sentence(chunks: list[bytes]) -> None:
     assert sentence.count("\n") == 1
     assert all(c.isprintable() for c in sentence.rstrip("\n"))
     assert GOOD.rpartition(".")[2] not in sentence
+    told = json.dumps([dict(event.fields) for event in channel.events])
+    assert not any(part in told for part in GOOD.split("."))
+    assert [event.type for event in channel.events] == {
+        0: ["login.granted"],
+        64: [],
+    }.get(channel.code, ["login.refused"])
     if channel.code == 0:
         signed = asyncssh.import_certificate(channel.output).key
         assert signed.get_fingerprint() == ssh_key(name="mine").get_fingerprint()
         assert channel.output.count(b"\n") == 1
     else:
         assert channel.output == b""
+
+
+async def test_nothing_at_all_is_waited_for_only_so_long() -> None:
+    exchange = Exchange((CORP,), Keys(), UsedInMemory(), clock)
+    device = DeviceLogin(NoFlow(), lambda: (CORP, issuer(name="ci", client_id=None)))
+    login = Login(exchange.exchange, sign, FakeAudit(Journal()), device, token_wait=0.01)
+    channel = FakeChannel()
+    channel.type(GOOD[:50].encode())  # and no end
+    visitor = Visitor("login", "127.0.0.1", key=ssh_key(name="mine"))
+    code = await _guarded(login, visitor, channel, Request())  # type: ignore[arg-type]
+    assert code == 64
+    assert b"no ID token on standard input after 0 s; " in channel.errors
+    assert b"login@THIS-HOST corp" in channel.errors
 
 
 async def test_only_the_token_itself_gives_a_certificate() -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.model import Identity, Kind
-from broker.review.life import Approval, Review, State
+from broker.model import Identity, Impact, Kind, Parameter
+from broker.review.life import Approval, Review, State, Trial
 from broker.store.records import SessionRecord
 from broker.store.rows import (
     identity_of,
@@ -20,6 +21,7 @@ from broker.store.rows import (
     session_row,
     time_text,
 )
+from tests.broker.review.test_life import review
 
 # What SSH delivers as bytes is decoded with surrogateescape: lone surrogates stand for bytes.
 wild = st.binary(max_size=20).map(lambda data: data.decode("utf-8", "surrogateescape"))
@@ -57,6 +59,19 @@ reviews = st.builds(
     why=wild,
     values=st.lists(st.none() | st.binary(max_size=9), max_size=3).map(tuple),
     cwd=st.none() | wild,
+    impact=st.builds(
+        Impact,
+        estimate=st.none() | st.integers(0, 1 << 40),
+        unknown=plain,
+        sizes=words,
+        before=st.none() | words,
+        parameters=st.lists(
+            st.builds(Parameter, type=st.integers(0, 1 << 32), binary=st.booleans()), max_size=3
+        ).map(tuple),
+        max_affected=st.none() | st.integers(0, 9),
+    ),
+    trial=st.none()
+    | st.builds(Trial, by=plain, at=times, rows=st.none() | st.integers(0, 9), why_not=plain),
     config_hash=plain,
     actions=words,
     tables=words,
@@ -94,3 +109,11 @@ def test_times_sort_as_text(one: datetime, other: datetime) -> None:
     assert (one < other) == (time_text(one) < time_text(other))
     elsewhere = one.astimezone(timezone(timedelta(hours=5)))
     assert time_text(elsewhere) == time_text(one)
+
+
+def test_a_review_kept_by_an_older_version_has_no_impact() -> None:
+    row = review_row(review())
+    body = json.loads(row["body"])
+    del body["impact"], body["trial"]
+    found = review_of(row | {"body": json.dumps(body)}, [])
+    assert (found.impact, found.trial) == (Impact(), None)

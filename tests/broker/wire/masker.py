@@ -6,6 +6,9 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from broker.wire.messages import FROM_SERVER, Frames, data_row
+from broker.wire.rows import read_cells
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -22,9 +25,15 @@ class SeenPlan:
     tainted: bool
     active: bool = True
 
-    def apply(self, cells: list[bytes | None], /) -> list[bytes | None]:
-        pairs = zip(cells, self.columns, strict=True)
-        return [self._cell(cell, column) for cell, column in pairs]
+    def rows(self, block: bytes, /) -> bytes:
+        frames = Frames(FROM_SERVER)
+        frames.feed(block)
+        shown = b""
+        while (message := frames.next()) is not None:
+            cells = read_cells(message.body, len(self.columns))
+            pairs = zip(cells, self.columns, strict=True)
+            shown += data_row([self._cell(cell, column) for cell, column in pairs])
+        return shown
 
     def _cell(self, cell: bytes | None, column: Column) -> bytes | None:
         if cell is None:

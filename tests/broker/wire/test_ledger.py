@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from broker.wire.ledger import Ledger, Owed, Portal, Prepared, Result, Sort
 
-OLD, NEW = Prepared("SELECT 1"), Prepared("SELECT 2")
+OLD, NEW = Prepared("SELECT 1", frozenset()), Prepared("SELECT 2", frozenset())
 
 
 def parsed(name: bytes, prepared: Prepared) -> Owed:
@@ -64,7 +64,7 @@ def test_portals_end_with_their_transaction() -> None:
 
 def test_a_void_name_stays_void_when_its_parse_is_confirmed_late() -> None:
     ledger = Ledger()
-    ledger.expect(parsed(b"s", Prepared("SELECT 1")))
+    ledger.expect(parsed(b"s", Prepared("SELECT 1", frozenset())))
     ledger.void_statements()
     ledger.done()
     assert ledger.statements.find(b"s") is None

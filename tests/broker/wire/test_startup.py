@@ -25,7 +25,7 @@ def test_user_and_database_are_not_the_clients_to_choose() -> None:
     greeting = Greeting()
     data = packet(user="postgres", database="template1", application_name="psql")
     assert greeting.feed(data) == b""
-    assert greeting.hello == Startup({})
+    assert greeting.hello == Startup({}, program="psql")
 
 
 def test_encryption_is_declined_because_ssh_has_it() -> None:

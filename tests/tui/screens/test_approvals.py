@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from broker.control.client import Approval, Clock, Refused
-from tests.tui.fake_control import AGENT, ALICE, NOON, command, review
+from broker.control.client import Approval, Clock, DryRun, Refused
+from tests.tui.fake_control import AGENT, ALICE, IMPACT, NOON, command, review
 from tests.tui.screen import shown, until, until_shown
 
 if TYPE_CHECKING:
@@ -101,6 +101,53 @@ async def test_a_refusal_of_the_broker_is_told(desk: Desk) -> None:
         at.control.failing = Refused("7f3a was denied by carol at 12:00", 77)
         await at.press("a", "y")
         await until_shown(at.pilot, "7f3a was denied by carol at 12:00")
+
+
+# -- dry runs ------------------------------------------------------------------------------------
+
+
+async def test_e_counts_and_answers_nothing(desk: Desk) -> None:
+    async with desk(review(impact=IMPACT)) as at:
+        assert "about 3   undone beyond 14" in shown(at.app)
+        await at.press("e")
+        await until_shown(at.pilot, "exactly 3 in a dry run")
+        assert "dry run of 7f3a: exactly 3 rows, rolled back" in shown(at.app)
+        assert at.control.calls == [("dry-run", "7f3a")]
+
+
+async def test_why_there_was_no_dry_run_is_told_whole(desk: Desk) -> None:
+    why = "a default or check of its table calls nextval, which may do more than compute"
+    async with desk(review(impact=IMPACT)) as at:
+        tried = review(impact=IMPACT, dry_run=DryRun("bob", "2026-01-01T12:00:00Z", None, why))
+
+        async def dry_run(_review: str) -> object:
+            at.control.waits = [tried]
+            return tried
+
+        at.control.dry_run = dry_run  # type: ignore[method-assign, assignment]
+        await at.press("e")
+        await until_shown(at.pilot, "no dry run of 7f3a: a default or check")
+        await until_shown(at.pilot, "~  no dry run: a default or check of its table calls nextval")
+
+
+async def test_e_is_for_those_who_may_answer_and_for_sql(desk: Desk) -> None:
+    own = review(can_answer=False, why_not="it is your own request")
+    async with desk(own) as at:
+        await at.press("e")
+        await until_shown(at.pilot, "it is your own request")
+        assert at.control.calls == []
+    async with desk(command()) as at:
+        assert "e dry run" not in shown(at.app)
+        await at.press("e")
+        await until_shown(at.pilot, "only statements on a database can be tried out")
+        assert at.control.calls == []
+
+
+async def test_a_refusal_of_a_dry_run_is_told(desk: Desk) -> None:
+    async with desk(review()) as at:
+        at.control.failing = Refused("a dry run of review 7f3a is under way", 64)
+        await at.press("e")
+        await until_shown(at.pilot, "a dry run of review 7f3a is under way")
 
 
 # -- nothing moves under the finger --------------------------------------------------------------

@@ -32,14 +32,14 @@ from tests.broker.policy.sql.spoken import parts
         ),
         ("CREATE SERVER s FOREIGN DATA WRAPPER w", "!create server s"),
         ("CREATE SUBSCRIPTION s CONNECTION 'x' PUBLICATION p", "!create subscription s"),
-        ("CREATE CAST (a AS b) WITH FUNCTION f(a)", "!create CreateCast"),
+        ("CREATE CAST (a AS b) WITH FUNCTION f(a)", "!create cast to b"),
         ("LISTEN jobs", "!listen channel jobs"),
         ("NOTIFY jobs, 'x'", "!notify channel jobs"),
         ("UNLISTEN *", "~listen"),
         ("LOAD 'evil'", "!other library evil"),
         ("CHECKPOINT", "!other checkpoint"),
         ("SECURITY LABEL ON TABLE t IS 'x'", "!security label on t"),
-        ("IMPORT FOREIGN SCHEMA a FROM SERVER b INTO c", "!other ImportForeignSchema"),
+        ("IMPORT FOREIGN SCHEMA a FROM SERVER b INTO c", "!create foreign tables of server b"),
     ],
 )
 def test_what_a_statement_acts_on(text: str, part: str) -> None:

@@ -1,0 +1,1 @@
+"""Rows by the block: both ways to do it give the same bytes."""
