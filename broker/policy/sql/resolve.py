@@ -151,7 +151,8 @@ class _Resolution:
                 self._along(part, each, f"a partition of {name}", down=True)
         if action in TO_CHILDREN:
             for each in relation.children:
-                self._push(_same(part, each, f"it inherits from {name}"))
+                child = _same(part, each, f"it inherits from {name}")
+                self._push(replace(child, along=part.along))
         for each in relation.parents:
             self._along(part, each, f"{name} is a part of it", down=False)
 
