@@ -263,7 +263,10 @@ def test_a_broker_that_was_killed_cleans_up_when_it_is_back(world: World) -> Non
     assert world.roles() == [name]
     world.broker.start()
     until(lambda: not world.roles())
-    assert ("role.reaped", name) in {
-        (event["type"], event.get("role")) for event in world.broker.events()
-    }
+    until(  # what was appended is sealed within a second
+        lambda: any(
+            (event["type"], event.get("role")) == ("role.reaped", name)
+            for event in world.broker.events()
+        )
+    )
     assert world.broker.verify()["ok"]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,7 +67,7 @@ class Tmux:
 
 @contextmanager
 def tmux() -> Iterator[Tmux]:
-    pane = Tmux(f"interlock-test-{os.getpid()}")
+    pane = Tmux(f"interlock-test-{uuid.uuid4().hex}")  # the last one may still be going
     try:
         yield pane
     finally:
