@@ -1,38 +1,56 @@
-"""How long a login and a command take while thousands of connections stand half open at the door.
+"""How long a command takes while thousands of connections stand half open at the door.
 
-Run: python bench/half_open.py SSH_CONFIG USER@HOST PORT [CONNECTIONS]
-with a running `interlock demo --dir DIR`: DIR/ssh_config, broker@agent, and its port.
+Run: python bench/half_open.py [CONNECTIONS]
 """
 
 from __future__ import annotations
 
+import asyncio
+import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from contextlib import ExitStack, suppress
+from pathlib import Path
+
+from rig.room import Room, room
 
 
-def timed(config: str, who: str) -> float:
+def timed(made: Room) -> float:
     """Seconds that one `whoami` takes."""
     began = time.perf_counter()
-    argv = ["ssh", "-F", config, who, "whoami"]
-    subprocess.run(argv, check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    argv = made.ssh("broker@agent", "whoami")
+    subprocess.run(
+        argv, check=True, capture_output=True, stdin=subprocess.DEVNULL, env=made.environment
+    )
     return time.perf_counter() - began
 
 
-def main() -> None:
-    config, who, port = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    count = int(sys.argv[4]) if len(sys.argv) > 4 else 2000
-    print(f"alone               {timed(config, who):6.2f} s")
+def measure(made: Room, count: int) -> None:
+    """Print the time alone, and behind so many connections that say a few bytes and stay."""
+    told = subprocess.run(
+        made.ssh("-G", "broker@agent"), capture_output=True, text=True, check=True
+    )
+    port = int(re.findall(r"^port (\d+)$", told.stdout, re.MULTILINE)[0])
+    print(f"alone               {timed(made):6.2f} s")
     with ExitStack() as stack:
         for number in range(count):
             loris = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=30))
             with suppress(OSError):
                 loris.send(b"SSH-2.0-slow"[: number % 13])
-        print(f"behind {count:6d}       {timed(config, who):6.2f} s")
-        print(f"and once more       {timed(config, who):6.2f} s")
+        print(f"behind {count:6d}       {timed(made):6.2f} s")
+        print(f"and once more       {timed(made):6.2f} s")
+
+
+async def main() -> None:
+    """A broker of its own, and the crowd."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 2000
+    with tempfile.TemporaryDirectory(prefix="interlock-bench-") as name:
+        async with room(Path(name)) as made:
+            await asyncio.to_thread(measure, made, count)
 
 
 if __name__ == "__main__":
-    main()
+    asyncio.run(main())
