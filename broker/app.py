@@ -40,6 +40,7 @@ from broker.policy import may, terminal
 from broker.policy.judge import Judge
 from broker.postgres.ways import PostgresWays
 from broker.review.desk import Desk
+from broker.shell.credentials import Credentials
 from broker.shell.local_target import LocalRunner
 from broker.shell.parser import ShellParser
 from broker.shell.ssh_target import SshRunner
@@ -364,7 +365,8 @@ class _Broker:
     def _runner(self, opened: Opened) -> Runner:
         target = opened.target
         if isinstance(target, SshTarget):
-            return SshRunner(target, partial(self._credentials, target, opened))
+            certify = partial(self._certified, target, opened)
+            return SshRunner(target, Credentials(target, self._secret, certify))
         if isinstance(target, CommandTarget):
             return LocalRunner(target, self._secret)
         raise TypeError(target)
@@ -373,19 +375,18 @@ class _Broker:
         session = opened.session
         return terminal.is_all(self._config.rules, session.identity, session.target)
 
-    def _credentials(self, target: SshTarget, opened: Opened) -> list[asyncssh.SSHKeyPair]:
-        """The configured key, or one for this session alone with a certificate of our target CA."""
-        if target.key is not None:
-            return list(asyncssh.load_keypairs([str(target.key)]))
-        key = asyncssh.generate_private_key("ssh-ed25519")
-        line = self._authority.target_certificate(
+    def _certified(
+        self, target: SshTarget, opened: Opened, key: asyncssh.SSHKey, sources: Sequence[str]
+    ) -> bytes:
+        """A certificate of our target CA for this session alone."""
+        return self._authority.target_certificate(
             key,
             user=target.user,
             identity=opened.session.identity,
             session=opened.session.id,
             now=utc_now(),
+            sources=sources,
         )
-        return list(asyncssh.load_keypairs([(key, asyncssh.import_certificate(line))]))
 
 
 def _authority(config: Config, environ: Mapping[str, str]) -> Authority:

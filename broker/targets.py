@@ -86,7 +86,8 @@ class PostgresTarget:
 class SshTarget:
     """An OpenSSH server. `host_keys` and `host_cas` are OpenSSH public key lines; one must match.
 
-    Without `key` we sign a certificate for each session with the target CA.
+    Without `key` and `password` we sign a certificate for each session with the target CA, good
+    from `source_address` alone: networks, or ``any``; none means the address that we connect from.
     """
 
     name: str
@@ -96,6 +97,9 @@ class SshTarget:
     host_keys: tuple[str, ...] = ()
     host_cas: tuple[str, ...] = ()
     key: Path | None = None
+    passphrase: SecretSource | None = None
+    password: SecretSource | None = None
+    source_address: tuple[str, ...] = ()
     shell: str = "lines"
 
     kind = "ssh"

@@ -128,6 +128,7 @@ def _ssh(name: str, entry: Fields, around: Surroundings) -> Target:
     key = None
     if "key" in entry:
         key = around.readable(entry["key"], entry.line_of("key"), f"{entry.path}.key")
+    _check_credentials(entry, around)
     return SshTarget(
         name,
         host=entry["host"],
@@ -136,7 +137,24 @@ def _ssh(name: str, entry: Fields, around: Surroundings) -> Target:
         host_keys=entry.get("host_key", ()),
         host_cas=entry.get("host_ca", ()),
         key=key,
+        passphrase=around.secret(entry["passphrase"]) if "passphrase" in entry else None,
+        password=around.secret(entry["password"]) if "password" in entry else None,
+        source_address=entry.get("source_address", ()),
     )
+
+
+def _check_credentials(entry: Fields, around: Surroundings) -> None:
+    """Keys that would be read and never used are mistakes."""
+    if "passphrase" in entry and "key" not in entry:
+        around.problems.add(entry.line_of("passphrase"), f"{entry.path}: passphrase needs a key")
+    if "source_address" not in entry:
+        return
+    line = entry.line_of("source_address")
+    if "key" in entry or "password" in entry:
+        said = "source_address is for certificates, and this target has a key or a password"
+        around.problems.add(line, f"{entry.path}: {said}")
+    elif "any" in entry["source_address"] and len(entry["source_address"]) > 1:
+        around.problems.add(line, f"{entry.path}: source_address is `any` or networks, not both")
 
 
 def _command(name: str, entry: Fields, around: Surroundings) -> Target:

@@ -7,6 +7,7 @@ match, a target that does not exist) is checked where the values are made: `prov
 
 from __future__ import annotations
 
+import ipaddress
 from datetime import timedelta
 from typing import Any
 
@@ -74,6 +75,17 @@ def host_key_problem(line: str) -> str | None:
     if len(words) < len(("type", "key")) or words[0] not in HOST_KEY_TYPES:
         return f"must be `TYPE BASE64`, TYPE being one of {', '.join(HOST_KEY_TYPES)}"
     return None if words[1].startswith("AAAA") else "the key after its type must begin with AAAA"
+
+
+def source_address_problem(text: str) -> str | None:
+    """Where a session's certificate is good from."""
+    if text == "any":
+        return None
+    try:
+        ipaddress.ip_network(text)
+    except ValueError:
+        return "must be an address, a network such as 10.0.0.0/24, or `any`"
+    return None
 
 
 def store_problem(store: str) -> str | None:
@@ -178,10 +190,13 @@ SSH = Section(
         "host_key": HOST_KEYS,
         "host_ca": HOST_KEYS,
         "key": PLAIN,
+        "passphrase": SECRET,
+        "password": SECRET,
+        "source_address": Several(Text(problem=source_address_problem), or_one=True),
         "shell": Text(choices=("lines",)),
     },
     required=("host", "user"),
-    doc="An OpenSSH server; without `key` a certificate is signed for each session.",
+    doc="An OpenSSH server; without key and password a certificate is signed for each session.",
     fixed={"kind": "ssh"},
 )
 

@@ -136,6 +136,7 @@ class Authority:
         identity: Identity,
         session: str,
         now: datetime,
+        sources: Sequence[str] = (),
     ) -> bytes:
         """A five-minute certificate for one session on an ssh target, one line."""
         return certificate.issue_target(
@@ -146,6 +147,7 @@ class Authority:
             session=session,
             serial=certificate.new_serial(),
             now=now,
+            sources=sources,
         )
 
     def known_hosts_line(self, name: str = "*", port: int = SSH_PORT) -> str:

@@ -107,16 +107,24 @@ def issue_target(
     session: str,
     serial: int,
     now: datetime,
+    sources: Sequence[str] = (),
 ) -> bytes:
-    """A certificate for one session on an ssh target; its key id names the person and session."""
+    """A certificate for one session on an ssh target; its key id names the person and session.
+
+    It is good from these addresses and networks only, when there are any.
+    """
+    behind = "" if identity.acting_for is None else f" for {identity.acting_for}"
+    options: dict[str, object] = {"permit-pty": True}
+    if sources:
+        options[SOURCE] = [ipaddress.ip_network(_network(source)) for source in sources]
     terms = Terms(
         kind=openssh.USER,
         serial=serial,
-        key_id=f"interlock {identity} session {session}",
+        key_id=f"interlock {identity}{behind} session {session}",
         principals=(user,),
         valid_after=int((now - SKEW).timestamp()),
         valid_before=int((now + TARGET_LIFE).timestamp()),
-        options={"permit-pty": True},
+        options=options,
     )
     return openssh.sign(ca, public_key, terms)
 
@@ -269,6 +277,10 @@ def _typed(value: object, kind: type) -> Any:  # noqa: ANN401 - the one place th
 
 def _text(value: object) -> str:
     return str(_typed(value, str))
+
+
+def _network(source: str) -> str:
+    return source if "/" in source else _address(source)
 
 
 def _address(address: str) -> str:

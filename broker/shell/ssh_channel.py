@@ -74,23 +74,25 @@ class SshChannel(asyncssh.SSHClientSession[bytes]):
         self._writable = asyncio.Event()
         self._writable.set()
 
-    @classmethod
-    async def open(
-        cls,
+    @property
+    def is_open(self) -> bool:
+        """Did the target open it? From then on it may have been asked to start the command."""
+        return self._channel is not None
+
+    async def start(
+        self,
         connection: asyncssh.SSHClientConnection,
         command: str,
         terminal: Terminal | None = None,
-    ) -> SshChannel:
+    ) -> None:
         """Start a command; with a terminal, in one of its kind."""
-        session = cls()
         await connection.create_session(
-            lambda: session,
+            lambda: self,
             command,
             encoding=None,
             term_type=(terminal.type or "dumb") if terminal else None,
             term_size=(terminal.columns, terminal.rows) if terminal else (),
         )
-        return session
 
     # -- what asyncssh calls -------------------------------------------------------------------
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOST = "host: h, user: u"
+CA = "host_ca: 'ssh-rsa AAAA'"
 DSN = "kind: postgres, dsn: 'host=h user=u dbname=d'"
 
 
@@ -42,6 +43,20 @@ def target(text: str, name: str = "t") -> str:
         (
             f"kind: ssh, {HOST}, host_ca: 'ssh-rsa AAAA', shell: patterns",
             "targets.t.shell: `patterns` is not one of lines",
+        ),
+        (
+            f"kind: ssh, {HOST}, {CA}, passphrase: {{env: ORDERS_PASSWORD}}",
+            "targets.t: passphrase needs a key",
+        ),
+        (f"kind: ssh, {HOST}, {CA}, password: x", "targets.t.password: must be"),
+        (f"kind: ssh, {HOST}, {CA}, source_address: web", "targets.t.source_address[0]: must be"),
+        (
+            f"kind: ssh, {HOST}, {CA}, source_address: [any, 10.0.0.0/8]",
+            "targets.t: source_address is `any` or networks, not both",
+        ),
+        (
+            f"kind: ssh, {HOST}, {CA}, source_address: any, password: {{env: ORDERS_PASSWORD}}",
+            "targets.t: source_address is for certificates",
         ),
         ("kind: command, argv: []", "targets.t.argv: must not be empty"),
         ("kind: command, argv: cat", "targets.t.argv: must be a list"),

@@ -376,7 +376,7 @@ def test_a_session_certificate_names_the_user_the_person_and_the_session(tmp_pat
         issue_target(CA, KEY, user="deploy", identity=ANN, session="s-1", serial=3, now=NOW)
     )
     shown = listed(file)
-    assert 'Key ID: "interlock human:ann@example.com@corp session s-1"' in shown
+    assert 'Key ID: "interlock human:ann@example.com@corp for bob@example.com session s-1"' in shown
     assert "Valid: from 2026-03-01T11:59:30 to 2026-03-01T12:05:00" in shown
     assert "Principals: deploy Critical Options: (none) Extensions: permit-pty" in shown
     assert shown.endswith("permit-pty")

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from broker.console.client import Terminal
+from broker.shell.credentials import Credentials
 from broker.shell.local_target import LocalRunner
 from broker.shell.runner import Controls
-from broker.shell.ssh_target import SshRunner, key_file
+from broker.shell.ssh_target import SshRunner
 from broker.targets import CommandTarget, SshTarget
 from tests.fixtures.sshd import gives_terminals
 
@@ -61,9 +62,14 @@ class Taken:
 
 
 def ssh_runner(sshd: Sshd, **changes: object) -> SshRunner:
-    options: dict[str, object] = {"host_keys": (sshd.host_key,)} | changes
+    options: dict[str, object] = {"host_keys": (sshd.host_key,), "key": sshd.key} | changes
     target = SshTarget("web1", "127.0.0.1", sshd.port, sshd.user, **options)  # type: ignore[arg-type]
-    return SshRunner(target, key_file(sshd.key))
+    return by_key(target)
+
+
+def by_key(target: SshTarget) -> SshRunner:
+    """Opens a target by its configured key."""
+    return SshRunner(target, Credentials(target, lambda _: "", lambda _key, _from: b""))
 
 
 @pytest.fixture(params=["ssh", "local"])

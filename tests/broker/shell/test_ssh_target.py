@@ -10,12 +10,14 @@ import asyncssh
 import pytest
 
 from broker.errors import TargetUnreachable
-from broker.shell.ssh_target import SshRunner, key_file
-from broker.targets import SshTarget
-from tests.broker.shell.test_runners import Taken, run
+from broker.shell.credentials import Credentials
+from broker.shell.ssh_target import SshRunner
+from broker.targets import SecretSource, SshTarget
+from tests.broker.shell.test_runners import Taken, by_key, run
 from tests.fixtures.sshd import free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from tests.fixtures.sshd import Sshd
@@ -24,11 +26,11 @@ pytestmark = pytest.mark.peer
 
 
 def target(sshd: Sshd) -> SshTarget:
-    return SshTarget("web1", "127.0.0.1", sshd.port, sshd.user, (sshd.host_key,))
+    return SshTarget("web1", "127.0.0.1", sshd.port, sshd.user, (sshd.host_key,), key=sshd.key)
 
 
 async def refused(given: SshTarget, key: Path) -> str:
-    runner = SshRunner(given, key_file(key))
+    runner = by_key(replace(given, key=key))
     with pytest.raises(TargetUnreachable) as error:
         await run(runner, "id")
     await runner.close()
@@ -47,21 +49,23 @@ async def test_a_target_without_a_pinned_key_is_not_asked(sshd: Sshd) -> None:
 
 async def test_a_host_certificate_of_the_configured_authority_is_enough(sshd: Sshd) -> None:
     given = replace(target(sshd), host_keys=(), host_cas=(sshd.host_ca,))
-    runner = SshRunner(given, key_file(sshd.key))
+    runner = by_key(given)
     assert await run(runner, "exit 4") == 4
     await runner.close()
 
 
 async def test_an_authority_that_did_not_sign_the_host_key_is_no_help(sshd: Sshd) -> None:
     given = replace(target(sshd), host_keys=(), host_cas=(sshd.host_key,))
-    assert "host key" in await refused(given, sshd.key)
+    assert await refused(given, sshd.key) == (
+        "target web1 shows a host certificate of an authority that is not configured"
+    )
 
 
 async def test_a_refused_key_is_told_without_the_key(sshd: Sshd, tmp_path: Path) -> None:
     key = asyncssh.generate_private_key("ssh-ed25519")
     key.write_private_key(tmp_path / "other")
     assert await refused(target(sshd), tmp_path / "other") == (
-        "target web1 refuses our key or certificate"
+        f"target web1 refuses our key for {sshd.user}"
     )
 
 
@@ -74,17 +78,121 @@ async def test_a_missing_key_file_is_told(sshd: Sshd, tmp_path: Path) -> None:
     assert "cannot be read" in await refused(target(sshd), tmp_path / "none")
 
 
-async def test_a_certificate_for_the_session_opens_it(sshd: Sshd) -> None:
+def certified(sshd: Sshd, given: SshTarget, asked: list[tuple[str, ...]]) -> SshRunner:
     authority = asyncssh.read_private_key(sshd.user_ca)
-    key = asyncssh.generate_private_key("ssh-ed25519")
-    certificate = authority.generate_user_certificate(key, "s1", principals=[sshd.user])
-    runner = SshRunner(target(sshd), lambda: [(key, certificate)])
+
+    def certify(key: asyncssh.SSHKey, sources: Sequence[str]) -> bytes:
+        asked.append(tuple(sources))
+        certificate = authority.generate_user_certificate(
+            key,
+            f"session {len(asked)}",
+            principals=[sshd.user],
+            source_address=list(sources) or None,
+        )
+        return certificate.export_certificate()
+
+    return SshRunner(given, Credentials(given, lambda _: "", certify))
+
+
+async def test_a_certificate_for_the_session_opens_it_from_here_alone(sshd: Sshd) -> None:
+    asked: list[tuple[str, ...]] = []
+    runner = certified(sshd, replace(target(sshd), key=None), asked)
     assert await run(runner, "exit 7") == 7
+    await runner.close()
+    assert asked == [("127.0.0.1",)]
+    assert "session 1" in sshd.log.read_text()
+
+
+@pytest.mark.parametrize(
+    ("configured", "code"), [(("any",), 7), (("127.0.0.0/8",), 7), (("192.0.2.1",), None)]
+)
+async def test_a_configured_source_address_is_the_certificates(
+    sshd: Sshd, configured: tuple[str, ...], code: int | None
+) -> None:
+    given = replace(target(sshd), key=None, source_address=configured)
+    runner = certified(sshd, given, [])
+    if code is None:
+        with pytest.raises(TargetUnreachable, match="refuses our certificate"):
+            await run(runner, "exit 7")
+    else:
+        assert await run(runner, "exit 7") == code
     await runner.close()
 
 
+async def test_a_key_with_a_passphrase_is_opened_by_its_secret(sshd: Sshd, tmp_path: Path) -> None:
+    key = asyncssh.read_private_key(sshd.key)
+    file = tmp_path / "locked"
+    key.write_private_key(file, passphrase="open sesame")
+    given = replace(target(sshd), key=file, passphrase=SecretSource(env="X"))
+    runner = SshRunner(given, Credentials(given, lambda _: "open sesame", lambda _k, _f: b""))
+    assert await run(runner, "exit 5") == 5
+    await runner.close()
+    runner = SshRunner(given, Credentials(given, lambda _: "wrong one", lambda _k, _f: b""))
+    with pytest.raises(TargetUnreachable, match="its passphrase is another one") as error:
+        await run(runner, "exit 5")
+    assert "wrong one" not in str(error.value)
+
+
+class Asking(asyncssh.SSHServer):
+    """An SSH server that wants a password, by the method that it is told."""
+
+    def __init__(self, method: str, seen: list[str]) -> None:
+        self._method, self._seen = method, seen
+
+    def password_auth_supported(self) -> bool:
+        return self._method == "password"
+
+    def validate_password(self, username: str, password: str) -> bool:
+        self._seen.append(password)
+        return password == "new"
+
+    def kbdint_auth_supported(self) -> bool:
+        return self._method == "questions"
+
+    def get_kbdint_challenge(
+        self, username: str, lang: str, submethods: str
+    ) -> tuple[str, str, str, list[tuple[str, bool]]]:
+        return "", "", "", [("Password:", False)]
+
+    def validate_kbdint_response(self, username: str, responses: Sequence[str]) -> bool:
+        return self.validate_password(username, responses[0])
+
+
+@pytest.mark.parametrize("method", ["password", "questions"])
+async def test_a_password_is_read_anew_for_each_connection_and_shown_once(method: str) -> None:
+    secrets = ["old", "new"]
+    seen: list[str] = []
+    key = asyncssh.generate_private_key("ssh-ed25519")
+
+    def answer(process: asyncssh.SSHServerProcess[bytes]) -> None:
+        process.exit(0)
+
+    server = await asyncssh.listen(
+        "127.0.0.1",
+        0,
+        server_factory=lambda: Asking(method, seen),
+        server_host_keys=[key],
+        process_factory=answer,
+        encoding=None,
+    )
+    async with server:
+        pinned = key.export_public_key().decode().strip()
+        given = SshTarget(
+            *("web1", "127.0.0.1", server.get_port(), "deploy", (pinned,)),
+            password=SecretSource(env="X"),
+        )
+        runner = SshRunner(given, Credentials(given, lambda _: secrets.pop(0), lambda _k, _f: b""))
+        with pytest.raises(TargetUnreachable) as error:
+            await run(runner, "true")
+        assert str(error.value) == "target web1 refuses our password for deploy"
+        with pytest.raises(TargetUnreachable, match="not a POSIX shell"):  # it was let in
+            await run(runner, "true")
+        await runner.close()
+    assert seen == ["old", "new"]
+
+
 async def test_one_connection_serves_all_lines_of_a_session(sshd: Sshd) -> None:
-    runner = SshRunner(target(sshd), key_file(sshd.key))
+    runner = by_key(target(sshd))
     before = sshd.log.read_text().count("Accepted publickey")
     async with asyncio.TaskGroup() as group:
         group.create_task(run(runner, "true"))
@@ -97,8 +205,13 @@ async def test_one_connection_serves_all_lines_of_a_session(sshd: Sshd) -> None:
 
 
 async def test_a_connection_that_broke_is_told_and_made_again(sshd: Sshd) -> None:
-    runner = SshRunner(target(sshd), key_file(sshd.key))
+    runner = by_key(target(sshd))
     with pytest.raises(TargetUnreachable, match="was lost"):
         await run(runner, "kill -KILL $PPID; sleep 60")
-    assert await run(runner, "exit 3") == 3
+    errors = Taken()
+    assert await run(runner, "exit 3", stderr=errors) == 3
+    assert errors.data == b"interlock: the connection to the target was lost, and made again\n"
+    errors = Taken()
+    assert await run(runner, "exit 4", stderr=errors) == 4
+    assert errors.data == b""
     await runner.close()

@@ -74,7 +74,8 @@ async def test_input_waits_for_a_target_that_does_not_read() -> None:
     async with ssh_pair() as pair:
         owner = Fast()
         owner.connection_made(pair.client)
-        channel = await SshChannel.open(pair.client, "cat")
+        channel = SshChannel()
+        await channel.start(pair.client, "cat")
         chan = channel._channel
         assert chan is not None
         chan._send_window = HUGE
