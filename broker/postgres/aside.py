@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     Connect = Callable[[Mapping[str, str]], Awaitable[Upstream]]
 
 LOCK_MS = 200
+CANCELS = 5
+ANSWER_S = 0.3  # seconds for the server to stop before it is asked again
 _IN_OUR_WORDS = {
     "25006": "it would write while it is planned",
     "42601": "it is not one statement",
@@ -128,10 +130,21 @@ async def aside(
                 await talk.simple("ROLLBACK")
         except BaseException as error:
             if not isinstance(error, Failed):  # it may still be running
-                await upstream.cancel()
+                await _stop(upstream)
             raise
         finally:
             upstream.abort()
+
+
+async def _stop(upstream: Upstream) -> None:
+    """Cancel what runs until the server answers: a request that comes before it began is lost."""
+    for _ in range(CANCELS):
+        await upstream.cancel()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(ANSWER_S):
+                with contextlib.suppress(OSError):
+                    await upstream.reader.read(65536)
+                return
 
 
 def _failed(message: Message) -> Failed:
