@@ -189,6 +189,11 @@ class Facts:
         return tuple(dict.fromkeys(" ".join(p.command) for p in self.parts if p.command))
 
     @property
+    def touches(self) -> tuple[str, ...]:
+        """What is touched, as a reader wants it: ``read /etc/hosts``."""
+        return tuple(f"{how} {what}" for how, what in self.touched)
+
+    @property
     def resources(self) -> dict[str, list[str]]:
         """What is touched: lists under ``reads``, ``writes`` and ``hosts``, where there are any."""
         found: dict[str, list[str]] = {}

@@ -82,6 +82,7 @@ class Review:
     tables: tuple[str, ...] = ()
     actions: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    touches: tuple[str, ...] = ()
     values: tuple[str | None, ...] = ()
     approvers: tuple[str, ...] = ()
     before: tuple[str, ...] = ()
@@ -166,6 +167,7 @@ def review(result: object) -> Review:
         tables=keys.texts("tables"),
         actions=keys.texts("actions"),
         commands=keys.texts("commands"),
+        touches=keys.texts("touches"),
         values=keys.values("values"),
         approvers=keys.texts("approvers"),
         before=keys.texts("before"),

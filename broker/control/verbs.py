@@ -167,6 +167,8 @@ def _whole(card: Mapping[str, object]) -> str:
     if isinstance(claims, dict) and claims:
         told = ", ".join(f"{name}={claims[name]}" for name in sorted(claims))
         lines.append(f"{'claims':<11}{told}")
+    if card.get("touches"):
+        lines.append(f"{'touches':<11}{_listed(card['touches'])}")
     lines.append(f"{'approvals':<11}{len(_mappings(card['approvals']))} of {card['quorum']}")
     lines += [
         f"{'':<11}{a['by']} at {a['at']} {a.get('reason') or ''}".rstrip()

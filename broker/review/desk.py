@@ -126,6 +126,7 @@ class Desk:
             actions=facts.actions,
             tables=facts.tables,
             commands=facts.commands,
+            touches=facts.touches,
             impact=verdict.impact or Impact(),
         )
 

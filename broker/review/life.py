@@ -90,6 +90,7 @@ class Review:
     actions: tuple[str, ...] = ()
     tables: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
+    touches: tuple[str, ...] = ()  # the files and hosts of a command line, with how
     approvals: tuple[Approval, ...] = ()
     state: State = State.PENDING
     closed_by: str | None = None

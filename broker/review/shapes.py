@@ -49,6 +49,7 @@ def review_json(review: Review) -> dict[str, Json]:
         "actions": list(review.actions),
         "tables": list(review.tables),
         "commands": list(review.commands),
+        "touches": list(review.touches),
         "closed": None if review.closed_at is None else rfc3339(review.closed_at),
         "closed_by": review.closed_by,
         "closed_reason": review.closed_reason,

@@ -46,6 +46,7 @@ def session_of(row: Mapping[str, Any]) -> SessionRecord:
 def review_row(review: Review) -> dict[str, Any]:
     """A review as the columns of its row; its approvals have rows of their own."""
     body = {name: getattr(review, name) for name in (*_LISTS, *_PLAIN)}
+    body["touches"] = review.touches
     body["impact"] = asdict(review.impact)
     trial = review.trial
     body["trial"] = None if trial is None else asdict(trial) | {"at": time_text(trial.at)}
@@ -84,6 +85,7 @@ def review_of(row: Mapping[str, Any], approvals: Iterable[Mapping[str, Any]]) ->
         closed_reason=row["closed_reason"],
         closed_at=_maybe_time(row["closed_at"]),
         values=tuple(None if value is None else bytes.fromhex(value) for value in body["values"]),
+        touches=tuple(body.get("touches", ())),
         impact=_impact(body.get("impact") or {}),
         trial=_trial(body.get("trial")),
         approvals=tuple(

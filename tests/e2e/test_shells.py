@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -94,3 +95,19 @@ def test_a_review_of_a_command_line(demo: Demo) -> None:
     assert asking.returncode == 77
     assert "read-only box" in err
     assert not (demo.folder / "box" / "seen").exists()
+
+
+def test_what_a_line_touches_is_on_the_card_in_the_log_and_in_the_recording(demo: Demo) -> None:
+    line = "touch /tmp/interlock-touched && echo done"
+    asking = demo.begin("box@engineer", line)
+    card = demo.waiting("interlock-touched")
+    assert card["touches"] == ["write /tmp/interlock-touched"]
+    shown = demo.ssh("broker@approver", f"show {card['id']}").stdout
+    assert "touches    write /tmp/interlock-touched\n" in shown
+    assert demo.ssh("broker@approver", f"deny {card['id']} --reason no").returncode == 0
+    asking.communicate(timeout=40)
+    asked = demo.ssh("broker@engineer", f"check box '{line}' --json").stdout
+    assert json.loads(asked)["writes"] == ["/tmp/interlock-touched"]
+    sessions = json.loads(demo.ssh("broker@engineer", "sessions --json").stdout)
+    cast = demo.ssh("broker@engineer", f"play {sessions[0]['id']} --json").stdout
+    assert "(write /tmp/interlock-touched)" in cast

@@ -27,7 +27,8 @@ def card(review: Review, now: datetime | None, width: int) -> Content:
         ("where", _where(review)),
         ("why", text.safe(f'"{review.why}"') if review.why else text.safe("not said")),
         ("does", _does(review)),
-        *([("rows", _rows(review))] if review.impact is not None else []),
+        *([("touches", text.safe("; ".join(review.touches)))] if review.touches else []),
+        *([("rows", _rows(review))] if review.impact is not None and not review.touches else []),
         ("rule", _rule(review, now)),
         ("", text.safe(review.reason, theme.QUIET)),
     ]

@@ -76,6 +76,7 @@ reviews = st.builds(
     actions=words,
     tables=words,
     commands=st.lists(wild, max_size=3).map(tuple),
+    touches=st.lists(wild, max_size=3).map(tuple),
     approvals=st.lists(st.builds(Approval, identities, times, plain), max_size=2).map(tuple),
     state=st.sampled_from(State),
     closed_by=st.none() | plain,
