@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from string import Template
@@ -78,8 +78,9 @@ async def _mint(folder: Path, issuers: dict[str, DemoIssuer]) -> None:
     """A token works once: keep a new one in every persona's file."""
     while True:
         await asyncio.sleep(TOKEN_EVERY)
-        for persona in PERSONAS:
-            write_token(folder, persona.name, issuers[persona.issuer].token(persona.claims))
+        with suppress(OSError):  # the disk is full: the last ones stay, the broker goes on
+            for persona in PERSONAS:
+                write_token(folder, persona.name, issuers[persona.issuer].token(persona.claims))
 
 
 def _furnish(folder: Path, issuers: dict[str, DemoIssuer], password: str) -> None:
