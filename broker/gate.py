@@ -34,7 +34,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 RECENT = 3  # statements of a session that an approver sees before the one that waits
-TOUCHES = 5  # files and hosts that a marker names
 LABEL_LIMIT = 200  # characters of a statement in a marker; the whole is in the audit log
 
 
@@ -190,10 +189,7 @@ class Gate:
         event = self._guarded("masked", self._told_of, statement, verdict, shown)
         self._guarded("audited", self._audit.append, event, durable=not routine)
         line = " ".join(shown.split())[:LABEL_LIMIT]
-        touches = self._guarded("masked", self._redact, "; ".join(verdict.facts.touches[:TOUCHES]))
-        about = f" ({touches})" if touches else ""
-        label = f"{verdict.answer.value} {verdict.rule}: {line}{about}"
-        self._mark(label[: 2 * LABEL_LIMIT], routine=routine)
+        self._mark(f"{verdict.answer.value} {verdict.rule}: {line}", routine=routine)
         self.recent.append(f"{verdict.answer.value}  {line}")
         if verdict.answer is Answer.DENY:
             self.refusal = verdict
