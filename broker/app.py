@@ -368,8 +368,14 @@ class _Broker:
             certify = partial(self._certified, target, opened)
             return SshRunner(target, Credentials(target, self._secret, certify))
         if isinstance(target, CommandTarget):
-            return LocalRunner(target, self._secret)
+            return LocalRunner(target, partial(self._given, opened))
         raise TypeError(target)
+
+    def _given(self, opened: Opened, source: SecretSource) -> str:
+        """A secret that a target's program is given; the session never shows it."""
+        secret = self._secret(source)
+        opened.gate.hide(secret)
+        return secret
 
     def _raw_only(self, opened: Opened) -> bool:
         session = opened.session

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from broker import events
 from broker.errors import EvidenceFailure, ExitCode, Unparsable
+from broker.mask.literals import SHORTEST, Literals
 from broker.model import Answer, Verdict
 
 if TYPE_CHECKING:
@@ -60,8 +61,9 @@ class Gate:
         self._reviews = reviews
         self._audit = audit
         self._recorder = recorder
-        self._new_mask = new_mask
-        self._redact = redact
+        self._secrets: list[bytes] = []
+        self._patterns = new_mask
+        self._redact_patterns = redact
         self._shut: EvidenceFailure | None = None
 
     # -- in: judge, review, audit, then forward ------------------------------------------------
@@ -220,6 +222,21 @@ class Gate:
         """Run a masker; when it fails, so does the session."""
         self._check_open()
         return self._guarded("masked", act, *args, **kwargs)
+
+    def hide(self, secret: str) -> None:
+        """From now on this never comes back: a secret that the target was given."""
+        data = secret.encode()
+        if len(data) >= SHORTEST and data not in self._secrets:
+            self._secrets.append(data)
+
+    def _new_mask(self) -> Mask:
+        return Literals(self._patterns(), self._secrets)
+
+    def _redact(self, text: str) -> str:
+        text = self._redact_patterns(text)
+        for secret in self._secrets:
+            text = text.replace(secret.decode(), "*" * len(secret))
+        return text
 
     def count(self, counts: Mapping[str, int]) -> None:
         """Note masked values, as `mask TYPE xN` markers."""

@@ -297,3 +297,14 @@ async def test_after_the_first_failure_nothing_passes_in_any_order(acts: list[st
         if failed and act != "fail":
             world.journal.failing = None
             assert world.journal.happened[: len(before)] == before
+
+
+async def test_a_secret_that_the_target_was_given_never_comes_back() -> None:
+    world = World()
+    stream = world.gate.stream()
+    world.gate.hide("hunter2")
+    world.gate.hide("abc")  # too short: it would hide half of everything
+    assert stream.feed(b"abc hun") + stream.feed(b"ter2 x") + stream.close() == b"abc ******* x"
+    await world.gate.admit(Statement(Language.SHELL, "echo hunter2"))
+    assert world.recorder.markers == ["mask secret x1", "allow reads: echo *******"]
+    assert b"hunter2" not in world.recorder.shown

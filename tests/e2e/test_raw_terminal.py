@@ -126,3 +126,19 @@ def test_without_a_terminal_or_a_rule_there_is_none(people: tuple[Served, Person
         == "interlock: a raw terminal needs a terminal: ssh -t TARGET@THIS-HOST terminal\n"
     )
     assert bob.ssh("-tt", "box", "terminal").returncode == 77
+
+
+def test_a_secret_that_a_program_was_given_is_masked_in_all_that_comes_back(tmp_path: Path) -> None:
+    rules = """\
+targets:
+  keys: {kind: command, argv: [/bin/sh], cwd: /, env: {PIN: {env: THE_PIN}}}
+rules:
+  - {name: show, who: [group:engineers], targets: [keys], allow: {commands: ["printenv **", "head **"]}}
+"""
+    with provider("ES256") as corp, provider("ES256") as ci:
+        config = f"listen: 127.0.0.1:0\nstate: state\n{issuers(corp, ci)}{rules}"
+        with serving(tmp_path, config, THE_PIN="tuna-melt-77") as served:
+            ann = served.person("ann", corp.token(email="ann@x.example", groups=["engineers"]))
+            ran = ann.ssh("keys", "printenv PIN; head -c 4 /dev/null; printenv PIN")
+            assert (ran.stdout, ran.returncode) == ("************\n************\n", 0)
+            assert "tuna" not in str(ann.recording())

@@ -51,7 +51,7 @@ class Written:
 
 def gate() -> Gate:
     made = Desk().gate
-    made._new_mask = Holding
+    made._patterns = Holding
     return made
 
 
