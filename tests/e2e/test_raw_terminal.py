@@ -133,7 +133,10 @@ def test_a_secret_that_a_program_was_given_is_masked_in_all_that_comes_back(tmp_
 targets:
   keys: {kind: command, argv: [/bin/sh], cwd: /, env: {PIN: {env: THE_PIN}}}
 rules:
-  - {name: show, who: [group:engineers], targets: [keys], allow: {commands: ["printenv **", "head **"]}}
+  - name: show
+    who: [group:engineers]
+    targets: [keys]
+    allow: {commands: ["printenv **", "head **"]}
 """
     with provider("ES256") as corp, provider("ES256") as ci:
         config = f"listen: 127.0.0.1:0\nstate: state\n{issuers(corp, ci)}{rules}"
